@@ -1,0 +1,50 @@
+"""The few frames an order is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orderacc.domain.detections import Detection
+    from orderacc.domain.frames import Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A frame that may become evidence.
+
+    Attributes:
+        frame: The frame.
+        detections: What the detector saw in it.
+        score: How well it shows the items, higher is better.
+    """
+
+    frame: Frame
+    detections: tuple[Detection, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Everything known about one order at one station when it closed.
+
+    Attributes:
+        visit_id: Unique id of this order's stay at this counter (order numbers repeat, this does not).
+        station_id: The station.
+        slip_text: The number read off the slip, or None.
+        reason: None, or why the order cannot be judged: `slip_unreadable`, `no_slip`, `cancelled`.
+        frames: At most K frames, in time order; may be empty.
+        opened_at: Frame time at which the counter became occupied by this order, seconds.
+        closed_at: Frame time at which it ended, seconds.
+        closed_by: `empty`, `swap`, `idle`, `too_long` or `end_of_stream`.
+    """
+
+    visit_id: str
+    station_id: str
+    slip_text: str | None
+    reason: str | None
+    frames: tuple[Candidate, ...]
+    opened_at: float
+    closed_at: float
+    closed_by: str

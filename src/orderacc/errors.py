@@ -1,0 +1,103 @@
+"""The errors this package raises on purpose.
+
+```
+OrderAccError
+├── ConfigError        a setting, menu, script or orders file is wrong (carries every finding)
+├── SourceError        a camera or a video cannot be opened or read
+├── ModelError         a model or a device is missing, broken or does not fit the menu
+├── EngineError        the vision language model failed on a request
+└── OrdersError        the POS side could not answer
+```
+
+Every error has a stable `code` (snake_case) that logs, metrics and API answers carry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ConfigError", "EngineError", "Finding", "ModelError", "OrderAccError", "OrdersError", "SourceError"]
+
+
+class OrderAccError(Exception):
+    """Base of everything raised on purpose.
+
+    Attributes:
+        code: Stable snake_case identifier of what went wrong.
+        message: One sentence for a person: what is wrong, where, and the way out.
+    """
+
+    default_code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong in a file a person wrote.
+
+    Attributes:
+        file: The file as the user named it.
+        line: 1-based line, 0 when the file as a whole is meant.
+        column: 1-based column, 0 when the line as a whole is meant.
+        path: Dotted path of the field, e.g. `stations[1].source.url`; empty for the whole file.
+        message: What is wrong and what to write instead; secrets already masked.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{where} {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class ConfigError(OrderAccError):
+    """A file a person wrote is wrong; `findings` holds all of it at once."""
+
+    default_code = "bad_config"
+
+    def __init__(self, findings: Sequence[Finding] | str, *, code: str | None = None) -> None:
+        self.findings: tuple[Finding, ...] = () if isinstance(findings, str) else tuple(findings)
+        super().__init__(findings if isinstance(findings, str) else "\n".join(map(str, self.findings)), code=code)
+
+
+class SourceError(OrderAccError):
+    """A camera or video cannot be opened or read.
+
+    Codes: `not_found`, `unauthorized`, `refused`, `unreachable`, `timeout`, `end_of_stream`, `bad_stream`,
+    `unsupported_codec`.
+    """
+
+    default_code = "bad_stream"
+
+
+class ModelError(OrderAccError):
+    """A model or device is missing or broken, or the model does not know the menu.
+
+    Codes: `model_missing`, `model_broken`, `device_missing`, `menu_unknown`, `fetch_failed`.
+    """
+
+    default_code = "model_broken"
+
+
+class EngineError(OrderAccError):
+    """The vision language model failed on a request. Codes: `engine_failed`, `engine_closed`, `bad_image`."""
+
+    default_code = "engine_failed"
+
+
+class OrdersError(OrderAccError):
+    """The order book could not answer. Codes: `orders_unavailable`."""
+
+    default_code = "orders_unavailable"
