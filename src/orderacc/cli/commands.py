@@ -1,0 +1,55 @@
+"""The table of commands, each loaded when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
+from typing import Any, Final, cast
+
+import typer
+from typer.core import TyperGroup
+
+COMMAND_MODULES: Final = {
+    "demo": "orderacc.cli.demo",
+    "try": "orderacc.cli.try_",
+    "run": "orderacc.cli.run",
+    "check": "orderacc.cli.check",
+    "models": "orderacc.cli.models",
+    "simulate": "orderacc.cli.simulate",
+}
+"""Command name to module, in the order `--help` lists them. Each module has a `typer.Typer` named `app`: with one
+command it is that command, with several it is a group. Such a module imports what is heavy inside its functions."""
+
+
+class LazyCommands(Mapping[str, Any]):
+    """Commands by name; looking one up imports its module, listing the names imports nothing."""
+
+    def __init__(self, modules: dict[str, str]) -> None:
+        self._modules = dict(modules)
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> object:
+        if name not in self._loaded:
+            command = typer.main.get_command(import_module(self._modules[name]).app)
+            command.name = name
+            self._loaded[name] = command
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
+class LazyGroup(TyperGroup):
+    """The top-level group: `orderacc try` imports what `try` needs and nothing of the other commands."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401  typer's own signature
+        super().__init__(**settings)
+        self.commands = cast("MutableMapping[str, Any]", LazyCommands(COMMAND_MODULES))  # the group only reads it
+
+    def list_commands(self, ctx: object) -> list[str]:
+        """Names in the table's order."""
+        del ctx
+        return list(self.commands)
