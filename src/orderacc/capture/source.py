@@ -1,0 +1,66 @@
+"""What a camera is to the rest of the program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from orderacc.domain.frames import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStats:
+    """What a source has met so far.
+
+    Attributes:
+        decoded: Whole frames taken out of the stream.
+        kept: Frames delivered, at most the rate asked for.
+        damaged: Packets and frames that were thrown away because they could not be decoded whole.
+    """
+
+    decoded: int = 0
+    kept: int = 0
+    damaged: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """Frames left out to come down to the rate asked for."""
+        return self.decoded - self.kept
+
+
+class FrameSource(Protocol):
+    """A camera, or what passes for one: a video file, the simulator.
+
+    Sources block and know nothing of the event loop; `FrameReader` runs one in a thread of its own. A source makes one
+    pass: when it has ended or failed, whoever wants more builds a new one.
+    """
+
+    @property
+    def station_id(self) -> str:
+        """The station the frames belong to."""
+        ...
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """Open the stream and deliver its frames in order of time.
+
+        What was opened is released when the generator ends, fails or is closed. Frames come as
+        fast as the stream gives them: a file is not paced here.
+
+        Yields:
+            Frames with growing `at` and `index` from 0.
+
+        Raises:
+            SourceError: The stream cannot be opened, or broke while it was read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Make `frames()` end soon, from any thread and at any time, also before it has begun. Returns at once."""
+        ...
+
+    def stats(self) -> SourceStats:
+        """A snapshot; may be taken from any thread."""
+        ...

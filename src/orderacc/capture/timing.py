@@ -1,0 +1,133 @@
+"""Time of a frame: when it was taken, whether it is wanted, and when it is due.
+
+Stream times are exact fractions until they leave this room: floats would let the choice of frames depend on rounding.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEFAULT_RATE: Final = Fraction(25)
+"""Frames a second assumed of a stream that says nothing about its timing."""
+
+SLACK: Final = Fraction(1, 1000)
+"""Containers round times to as little as a millisecond: a frame that early still counts for its place in the grid."""
+
+
+class FrameClock:
+    """Turns a stream's presentation times into seconds since its first frame.
+
+    Times only ever grow. A frame without a time, or one whose time does not grow (streams joined end to end start
+    over), is placed one frame's duration after the one before it.
+    """
+
+    def __init__(self, time_base: Fraction | None, rate: Fraction | None) -> None:
+        """Start a stream.
+
+        Args:
+            time_base: Seconds per tick of the presentation times, None when the stream has none.
+            rate: Nominal frames a second, None when unknown.
+        """
+        self._time_base = time_base
+        self._step = 1 / (rate if rate and rate > 0 else DEFAULT_RATE)
+        self._origin: Fraction | None = None
+        self._last: Fraction | None = None
+
+    def at(self, pts: int | None) -> Fraction:
+        """Time of the next frame.
+
+        Args:
+            pts: Its presentation time in ticks, None when missing.
+
+        Returns:
+            Seconds since the first frame, greater than the last result; 0 for the first.
+        """
+        expected = Fraction(0) if self._last is None else self._last + self._step
+        at = expected
+        if pts is not None and self._time_base:
+            stamp = pts * self._time_base
+            if self._origin is None:
+                self._origin = stamp - expected
+            if self._last is None or stamp - self._origin > self._last:
+                at = stamp - self._origin
+        self._last = at
+        return at
+
+
+class Decimator:
+    """Brings a stream down to a rate: the first frame at or after each beat of a fixed grid is kept.
+
+    The grid is anchored at the first frame, so errors do not add up, and the choice depends on stream times alone.
+    """
+
+    def __init__(self, fps: float | None) -> None:
+        """Set the grid.
+
+        Args:
+            fps: Beats a second; None keeps every frame.
+
+        Raises:
+            ValueError: If the rate is not positive and finite.
+        """
+        if fps is not None and not (math.isfinite(fps) and fps > 0):
+            raise ValueError(f"frames a second must be a positive number, not {fps!r}")
+        self._fps = None if fps is None else Fraction(fps).limit_denominator(1001)
+        self._beat = -1
+
+    def keeps(self, at: Fraction) -> bool:
+        """Whether the frame at this time (seconds since the first frame, growing from call to call) is wanted."""
+        if self._fps is None:
+            return True
+        beat = math.floor((at + SLACK) * self._fps)
+        if beat <= self._beat:
+            return False
+        self._beat = beat
+        return True
+
+
+class Pace:
+    """Holds frames back until their time has come, so that a recording plays like a camera.
+
+    Due times are counted from the first frame: a frame that comes late is due at once and the ones after it catch up.
+    """
+
+    def __init__(
+        self, wait: Callable[[float], bool], *, speed: float = 1.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Set the pace.
+
+        Args:
+            wait: Blocks for so many seconds; True when it was cut short (`threading.Event.wait`).
+            speed: Seconds of stream per second of clock.
+            clock: Seconds, monotonic.
+
+        Raises:
+            ValueError: If the speed is not positive.
+        """
+        if not speed > 0:
+            raise ValueError(f"speed must be greater than 0, not {speed!r}")
+        self._wait = wait
+        self._speed = speed
+        self._clock = clock
+        self._start: float | None = None
+
+    def until(self, at: float) -> bool:
+        """Block until a frame is due.
+
+        Args:
+            at: Its frame time, seconds.
+
+        Returns:
+            False when the wait was cut short and the frame is no longer wanted.
+        """
+        now = self._clock()
+        if self._start is None:
+            self._start = now - at / self._speed
+        remaining = self._start + at / self._speed - now
+        return remaining <= 0 or not self._wait(remaining)

@@ -1,0 +1,72 @@
+"""How late the event loop is: the time callbacks wait because something else holds the loop or the GIL."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from anyio import TASK_STATUS_IGNORED
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+
+INTERVAL: Final = 0.1
+WINDOW: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class LagSnapshot:
+    """Lag over the last samples, in milliseconds; all 0 before the first.
+
+    Attributes:
+        p50_ms: Median.
+        p99_ms: 99th percentile.
+        max_ms: Worst.
+        samples: How many samples these are of.
+    """
+
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    samples: int
+
+
+class LoopLag:
+    """Samples the running loop's lag: asks to be woken at an interval and notes how late it was."""
+
+    def __init__(self, interval: float = INTERVAL, window: int = WINDOW) -> None:
+        """Set it up.
+
+        Args:
+            interval: Seconds between samples.
+            window: Samples kept; with the defaults, the last minute.
+        """
+        self._interval = interval
+        self._lags: deque[float] = deque(maxlen=window)
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Sample until cancelled."""
+        loop = asyncio.get_running_loop()
+        task_status.started()
+        while True:
+            due = loop.time() + self._interval
+            await asyncio.sleep(self._interval)
+            self.record(loop.time() - due)
+
+    def record(self, lag: float) -> None:
+        """Take in one sample, in seconds; a wake-up that was early counts as on time."""
+        self._lags.append(max(0.0, lag))
+
+    def snapshot(self) -> LagSnapshot:
+        """Percentiles (nearest rank) of the samples kept."""
+        ordered = sorted(self._lags)
+        if not ordered:
+            return LagSnapshot(0.0, 0.0, 0.0, 0)
+
+        def rank(share: float) -> float:
+            return ordered[math.ceil(share * len(ordered)) - 1] * 1000
+
+        return LagSnapshot(rank(0.5), rank(0.99), ordered[-1] * 1000, len(ordered))
