@@ -57,7 +57,7 @@ class VideoFileSource:
     """A video file as a camera.
 
     A file that is cut short or damaged delivers every frame that is whole and then ends; what was thrown away is
-    counted in `stats().damaged` and logged once as `video_damaged`. Only a file that yields no frame at all is an error.
+    counted in `stats().damaged` and logged once as `video_damaged`. Only a file without a single frame is an error.
     """
 
     def __init__(self, path: Path | str, station_id: str, fps: float | None = None) -> None:
@@ -176,6 +176,8 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         )
     except PermissionError as error:
         raise SourceError(f"{path}: may not be read", code="not_found") from error
+    except av.error.EOFError as error:
+        raise SourceError(f"{path}: the video has no frames", code="end_of_stream") from error
     except av.error.FFmpegError as error:
         raise SourceError(f"{path}: not a video, or damaged beyond reading", code="bad_stream") from error
     with container:

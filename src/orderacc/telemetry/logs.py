@@ -73,10 +73,10 @@ def configure_logs(form: LogFormat | str, *, level: str = "info", stream: TextIO
         ProcessorFormatter(
             foreign_pre_chain=[structlog.contextvars.merge_contextvars, structlog.stdlib.ExtraAdder()],
             processors=[
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.add_log_level,
                 ProcessorFormatter.remove_processors_meta,
                 _timestamp,
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
                 structlog.processors.StackInfoRenderer(),
                 structlog.processors.format_exc_info,
                 _redact,

@@ -1,0 +1,129 @@
+"""Frame times, the choice of frames, pacing."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orderacc.capture.timing import SLACK, Decimator, FrameClock, Pace
+
+times = st.lists(st.integers(1, 400), max_size=200).map(
+    lambda gaps: [Fraction(sum(gaps[:i]), 1000) for i in range(len(gaps))]
+)
+
+
+def kept(fps: float | None, stamps: list[Fraction]) -> list[Fraction]:
+    decimator = Decimator(fps)
+    return [at for at in stamps if decimator.keeps(at)]
+
+
+@given(
+    st.lists(st.none() | st.integers(-(10**12), 10**12)), st.sampled_from([None, Fraction(1, 90000), Fraction(1, 30)])
+)
+def test_time_starts_at_zero_and_only_grows(stamps: list[int | None], time_base: Fraction | None) -> None:
+    clock = FrameClock(time_base, Fraction(30))
+    result = [clock.at(pts) for pts in stamps]
+    assert result[:1] in ([], [0])
+    assert all(a < b for a, b in pairwise(result))
+
+
+@given(st.lists(st.integers(1, 10_000), min_size=1), st.integers(-(10**9), 10**9))
+def test_growing_stamps_are_taken_as_they_are(gaps: list[int], start: int) -> None:
+    clock = FrameClock(Fraction(1, 1000), Fraction(30))
+    stamps = [start + sum(gaps[:i]) for i in range(len(gaps))]
+    assert [clock.at(pts) for pts in stamps] == [Fraction(pts - start, 1000) for pts in stamps]
+
+
+def test_a_stream_that_starts_over_goes_on_at_its_rate() -> None:
+    clock = FrameClock(Fraction(1, 10), Fraction(10))
+    assert [float(clock.at(pts)) for pts in (50, 51, 52, 0, 1, 2)] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+
+
+def test_stamps_that_come_late_continue_where_guessing_stopped() -> None:
+    clock = FrameClock(Fraction(1, 10), Fraction(10))
+    assert [float(clock.at(pts)) for pts in (None, None, 70, 72)] == pytest.approx([0, 0.1, 0.2, 0.4])
+
+
+@given(times, st.floats(0.5, 60))
+def test_no_more_frames_than_beats_and_none_early(stamps: list[Fraction], fps: float) -> None:
+    chosen = kept(fps, stamps)
+    assert chosen[:1] == stamps[:1]
+    rate = Fraction(fps).limit_denominator(1001)
+    beats = [int((at + SLACK) * rate) for at in chosen]
+    assert all(a < b for a, b in pairwise(beats))
+
+
+@given(times, st.floats(0.5, 60))
+def test_every_beat_that_has_a_frame_gets_its_first(stamps: list[Fraction], fps: float) -> None:
+    rate = Fraction(fps).limit_denominator(1001)
+    first: dict[int, Fraction] = {}
+    for at in stamps:
+        first.setdefault(int((at + SLACK) * rate), at)
+    assert kept(fps, stamps) == list(first.values())
+
+
+def test_an_hour_of_broadcast_rate_does_not_drift() -> None:
+    stamps = [Fraction(i * 1001, 30000) for i in range(3600 * 30)]
+    chosen = kept(10, stamps)
+    assert len(chosen) == 36036
+    assert all(0 <= at * 10 - beat + SLACK * 10 < 10 / Fraction(29) for beat, at in enumerate(chosen))
+
+
+@given(times)
+def test_no_rate_keeps_all(stamps: list[Fraction]) -> None:
+    assert kept(None, stamps) == stamps
+
+
+class Clock:
+    """Time that passes only by waiting."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.waits: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        self.now += seconds
+        return False
+
+
+def test_frames_are_held_until_they_are_due() -> None:
+    clock = Clock()
+    pace = Pace(clock.wait, clock=clock)
+    assert all(pace.until(at) for at in (5.0, 5.1, 5.4))
+    assert clock.waits == pytest.approx([0.1, 0.3])
+
+
+def test_speed_shortens_the_waits() -> None:
+    clock = Clock()
+    pace = Pace(clock.wait, speed=4, clock=clock)
+    assert all(pace.until(at) for at in (0, 1, 3))
+    assert clock.waits == pytest.approx([0.25, 0.5])
+
+
+def test_a_late_frame_is_due_at_once_and_the_rest_catches_up() -> None:
+    clock = Clock()
+    pace = Pace(clock.wait, clock=clock)
+    pace.until(0)
+    clock.now += 2.5
+    assert all(pace.until(at) for at in (1, 2, 3))
+    assert clock.waits == pytest.approx([0.5])
+
+
+def test_a_wait_cut_short_says_so() -> None:
+    pace = Pace(lambda _: True, clock=Clock())
+    assert pace.until(0)
+    assert not pace.until(1)
+
+
+@pytest.mark.parametrize("speed", [0, -1, float("nan")])
+def test_speed_must_be_positive(speed: float) -> None:
+    with pytest.raises(ValueError, match="speed"):
+        Pace(lambda _: True, speed=speed)

@@ -1,0 +1,121 @@
+"""The house: what is public, what an import costs, what lies where."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import orderacc
+
+ROOT = Path(__file__).parent.parent
+HEAVY = (
+    "aiohttp",
+    "av",
+    "cv2",
+    "numpy",
+    "openvino",
+    "openvino_genai",
+    "pydantic",
+    "rapidocr",
+    "scipy",
+    "torch",
+    "yaml",
+)
+
+
+def tracked() -> list[str]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return listing.stdout.split("\0")[:-1]
+
+
+def test_public_names_are_these() -> None:
+    assert orderacc.__all__ == [
+        "Config",
+        "ConfigError",
+        "EngineError",
+        "Finding",
+        "Item",
+        "Menu",
+        "MenuItem",
+        "ModelError",
+        "Order",
+        "OrderAccError",
+        "OrdersError",
+        "SourceError",
+        "Verdict",
+        "__version__",
+        "judge",
+        "load_config",
+        "parse_answer",
+        "replay",
+    ]
+    assert sorted(orderacc.__all__) == orderacc.__all__
+
+
+@pytest.mark.parametrize("name", orderacc.__all__)
+def test_public_names_are_there_and_documented(name: str) -> None:
+    value = getattr(orderacc, name)
+    assert name in dir(orderacc)
+    if name != "__version__":
+        assert value.__doc__
+        assert value.__name__ == name
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="judgement"):
+        _ = orderacc.judgement  # type: ignore[attr-defined]
+
+
+def test_importing_is_light() -> None:
+    code = (
+        "import sys, time, json\n"
+        "start = time.perf_counter(); import orderacc; took = time.perf_counter() - start\n"
+        "print(json.dumps([took, [name for name in sys.argv[1:] if name in sys.modules]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=True)
+    took, loaded = json.loads(done.stdout)
+    print(f"import orderacc: {took * 1000:.1f} ms")
+    assert loaded == []
+
+
+def test_top_level_folders() -> None:
+    folders = {path.split("/")[0] for path in tracked() if "/" in path}
+    assert folders <= {".ci", "benchmarks", "configs", "src", "tests"}
+
+
+def test_no_file_names_a_place_on_one_machine() -> None:
+    place = re.compile(rb"/(?:root|work|opt/oa|home/\w+|tmp/[a-z])[/\w]|C:\\Users")
+    text = (".py", ".md", ".toml", ".yaml", ".yml", ".json", ".xml", ".txt", ".sh", ".jinja")
+    guilty = [
+        path
+        for path in tracked()
+        if path != "tests/test_house.py"
+        and (path.endswith(text) or "." not in Path(path).name)
+        and place.search((ROOT / path).read_bytes())
+    ]
+    assert guilty == []
+
+
+def test_source_files_stay_small() -> None:
+    long = {
+        path: lines
+        for path in tracked()
+        if path.startswith("src/") and path.endswith(".py")
+        if (lines := len((ROOT / path).read_bytes().splitlines())) > 400
+    }
+    assert long == {}
+
+
+def test_the_readmes_second_command_is_what_ci_runs() -> None:
+    commands = re.findall(r"^python3 -m venv .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(commands) == 2
+    assert commands[0].endswith(".venv/bin/orderacc demo")
+    assert "pytest" in commands[1]
+    assert "README.md" in (ROOT / ".ci" / "run").read_text()

@@ -1,0 +1,97 @@
+"""Secrets stay out of what the program says."""
+
+from __future__ import annotations
+
+import time
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orderacc.errors import SourceError
+from orderacc.telemetry import redact, redact_text
+
+PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="@/?#\"'<>"), min_size=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("rtsp://admin:hunter2@10.0.0.7:554/stream1", "rtsp://***@10.0.0.7:554/stream1"),
+        ("rtsp://admin:p@ss:w@rd@10.0.0.7/a", "rtsp://***@10.0.0.7/a"),
+        ("http://token@host/", "http://***@host/"),
+        ("opening 'RTSP://a:b@h/1' and http://c:d@h/2 failed", "opening 'RTSP://***@h/1' and http://***@h/2 failed"),
+        ("https://host/x?user=7&token=abc123&fps=10", "https://host/x?user=7&token=***&fps=10"),
+        ("https://host/x?api_key=abc123", "https://host/x?api_key=***"),
+        ("http://host/?access-token=a&b=1", "http://host/?access-token=***&b=1"),
+        ("https://s3/x?X-Amz-Signature=00ff&X-Amz-Date=1", "https://s3/x?X-Amz-Signature=***&X-Amz-Date=1"),
+        ("Authorization: Basic dXNlcjpwYXNz", "Authorization: ***"),
+        ("{'Authorization': 'Bearer abcdefgh1234'}", "{'Authorization': '***'}"),
+        ("sent Bearer abcdefgh1234 to it", "sent Bearer *** to it"),
+    ],
+)
+def test_credentials_in_text_are_masked(text: str, clean: str) -> None:
+    assert redact_text(text) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "order 4821 closed at drive-1, 3 frames",
+        "rtsp://10.0.0.7:554/stream1",
+        "https://host/page?next=a@b.example",
+        "mail somebody@example.org",
+        "basic settings, bearer of news",
+        "new_tokens=44 visual_tokens=54",
+        "12:30 // not a url @ all",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redact_text(text) == text
+
+
+@given(st.text(), PRINTABLE, st.text())
+def test_no_password_in_a_url_survives(before: str, password: str, after: str) -> None:
+    secret = f"S3cr3t{password}"
+    assert secret not in redact_text(f"{before} rtsp://user:{secret}@camera/1 {after}")
+
+
+@given(st.text())
+def test_redacting_twice_changes_nothing(text: str) -> None:
+    once = redact_text(text)
+    assert redact_text(once) == once
+
+
+@pytest.mark.parametrize("unit", ["a", "a://", "a://a@", "?token", "Authorization: ", "bearer ", "x_", "?a_a_a_", "@"])
+def test_time_is_linear(unit: str) -> None:
+    started = time.perf_counter()
+    redact_text(unit * (200_000 // len(unit)))
+    assert time.perf_counter() - started < 5
+
+
+def test_fields_with_a_secrets_name_are_masked_wherever_they_are() -> None:
+    event = {
+        "password": "a",
+        "s3_secret_key": "b",
+        "Authorization": "c",
+        "nested": [{"api-token": "d"}, ("apikey", {"apikey": "e"})],
+        "token": None,
+    }
+    assert redact(event) == {
+        "password": "***",
+        "s3_secret_key": "***",
+        "Authorization": "***",
+        "nested": [{"api-token": "***"}, ["apikey", {"apikey": "***"}]],
+        "token": None,
+    }
+
+
+def test_counts_of_tokens_are_no_secrets() -> None:
+    event = {"new_tokens": 44, "prompt_tokens": 120, "tokenizer": "qwen", "secretary": "Ann"}
+    assert redact(event) == event
+
+
+def test_objects_become_clean_text() -> None:
+    event = {"error": SourceError("cannot open rtsp://u:p@h/1"), "path": PurePosixPath("a/b")}
+    assert redact(event) == {"error": "cannot open rtsp://***@h/1", "path": "a/b"}
