@@ -67,15 +67,17 @@ class _Layer:
     shadow: bool
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def _turned(kind: str, variant: int, angle: int, scale: int) -> tuple[Sprite, float, float]:
-    """A sprite turned and scaled, with its anchor (the point a pose places)."""
-    if kind == HAND:
-        sprite, anchor = hand_sprite(variant), _HAND_TIP
-    else:
-        sprite = bag_sprite(variant) if kind == BAG else item_sprite(kind, variant)
-        anchor = (sprite.shape[1] / 2, sprite.shape[0] / 2)
-    return turn(sprite, anchor, angle, scale / 100)
+    """An item or bag turned and scaled (in percent), with its anchor: the point a pose places."""
+    sprite = bag_sprite(variant) if kind == BAG else item_sprite(kind, variant)
+    return turn(sprite, (sprite.shape[1] / 2, sprite.shape[0] / 2), angle, scale / 100)
+
+
+@lru_cache(maxsize=24)
+def _turned_hand(variant: int, angle: int) -> tuple[Sprite, float, float]:
+    """Likewise a hand; few are kept, for they are large."""
+    return turn(hand_sprite(variant), _HAND_TIP, angle, 1.0)
 
 
 def turn(sprite: Sprite, anchor: tuple[float, float], angle: float, scale: float) -> tuple[Sprite, float, float]:
@@ -131,7 +133,7 @@ class CounterCamera:
             layers.append(self._layer(thing, pose))
         for hand in self.timeline.hands:
             if (pose := hand.pose(at)) is not None:
-                sprite, ax, ay = _turned(HAND, hand.variant, round(pose.angle), 100)
+                sprite, ax, ay = _turned_hand(hand.variant, 2 * round(pose.angle / 2))
                 x, y = round(pose.x - ax) + _PAD, round(pose.y - ay) + _PAD
                 layers.append(_Layer(HAND, -1, HAND, "", sprite, x, y, shadow=False))
         return layers
