@@ -92,7 +92,10 @@ class ModelError(OrderAccError):
 
 
 class EngineError(OrderAccError):
-    """The vision language model failed on a request. Codes: `engine_failed`, `engine_closed`, `bad_image`."""
+    """The vision language model failed on a request.
+
+    Codes: `engine_failed`, `engine_closed`, `bad_image`, `bad_request`, `bad_grammar`.
+    """
 
     default_code = "engine_failed"
 

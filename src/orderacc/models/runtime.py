@@ -1,0 +1,67 @@
+"""Importing OpenVINO with its usage statistics off, and choosing a device."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+from orderacc.errors import ModelError
+
+TELEMETRY_PACKAGE = "openvino_telemetry"
+
+
+def import_openvino(module: str = "openvino") -> Any:  # noqa: ANN401  the module has no types of its own
+    """Import a module of the OpenVINO family without its usage statistics.
+
+    OpenVINO falls back to a stub of its own when the statistics package cannot be imported, so that package is hidden
+    while OpenVINO is imported for the first time. Nothing is written to the user's home.
+
+    Args:
+        module: `openvino` or `openvino_genai`.
+
+    Returns:
+        The module.
+    """
+    if "openvino" not in sys.modules and TELEMETRY_PACKAGE not in sys.modules:
+        sys.modules[TELEMETRY_PACKAGE] = None  # type: ignore[assignment]  the documented way to block an import
+        try:
+            import_module("openvino")
+        finally:
+            del sys.modules[TELEMETRY_PACKAGE]
+    return import_module(module)
+
+
+def available_devices() -> list[str]:
+    """OpenVINO's names of the devices of this machine, e.g. `["CPU", "GPU.0"]`."""
+    return list(import_openvino().Core().available_devices)
+
+
+def choose_device(wanted: str) -> str:
+    """Turn a setting into a device that is there.
+
+    Args:
+        wanted: `AUTO` (a GPU when there is one, else the CPU), `CPU`, `GPU`, `NPU`, or one of several by its number,
+            e.g. `GPU.1`.
+
+    Returns:
+        The name to give to OpenVINO.
+
+    Raises:
+        ModelError: `device_missing` with the devices there are.
+    """
+    devices = available_devices()
+    name = wanted.strip().upper()
+    if name == "AUTO":
+        return next((device for device in devices if device.split(".")[0] == "GPU"), "CPU")
+    if name in devices or name in {device.split(".")[0] for device in devices}:
+        return name
+    raise ModelError(
+        f"there is no device {wanted!r} on this machine; there is {', '.join(devices)} (or AUTO)", code="device_missing"
+    )
+
+
+def usable_cores() -> int:
+    """CPU cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

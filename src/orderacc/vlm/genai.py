@@ -1,0 +1,113 @@
+"""The vision language model in this process, through openvino-genai."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from orderacc.errors import EngineError
+from orderacc.models.runtime import choose_device, usable_cores
+from orderacc.vlm.genai_pipeline import GenaiPipeline, PipelineSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from orderacc.vlm.engine import VlmAnswer, VlmRequest
+
+DEFAULT_MAX_PIXELS = 1280 * 28 * 28
+DEFAULT_KV_TOKENS = 16_384
+DEFAULT_BATCHED_TOKENS = 2_048
+
+
+class GenaiEngine:
+    """A model and the one thread that runs it; made by `load`.
+
+    The thread calls batched `generate()`, which leaves the interpreter to the event loop; the pipeline's stepwise calls
+    do not. A batch that has started cannot be stopped: `max_new_tokens` bounds it.
+    """
+
+    def __init__(self, pipeline: GenaiPipeline, thread: ThreadPoolExecutor, *, device: str) -> None:
+        self.device = device
+        self._pipeline = pipeline
+        self._thread = thread
+        self._end: Future[None] | None = None
+
+    @classmethod
+    def load(
+        cls,
+        model_dir: Path,
+        *,
+        device: str = "AUTO",
+        threads: int | None = None,
+        max_batch_size: int = 16,
+        kv_tokens: int = DEFAULT_KV_TOKENS,
+        max_num_batched_tokens: int = DEFAULT_BATCHED_TOKENS,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        cache_dir: Path | None = None,
+    ) -> GenaiEngine:
+        """Load a model and let it write a first token. Blocks for a second to minutes: call it from a worker thread.
+
+        Args:
+            model_dir: Folder written by `optimum-cli export openvino`, or one of ours.
+            device: `AUTO`, `CPU`, `GPU` or `NPU`. An NPU answers the members of a batch in turn.
+            threads: CPU threads for this model; all but one of the cores when None.
+            max_batch_size: Most requests worked on at once.
+            kv_tokens: Tokens the key-value cache holds; about 28 KB each for a 7B model in 8 bits. A longer request
+                fails.
+            max_num_batched_tokens: Most tokens in one step of the model.
+            max_pixels: Pictures with more are refused as `bad_image`.
+            cache_dir: Keep compiled networks here, so that the next start is quicker.
+
+        Returns:
+            An engine ready to answer.
+
+        Raises:
+            ModelError: `model_missing` or `model_broken`, or `device_missing` with the devices there are.
+        """
+        settings = PipelineSettings(
+            device=choose_device(device),
+            threads=max(1, usable_cores() - 1 if threads is None else threads),
+            max_batch_size=max_batch_size,
+            kv_tokens=kv_tokens,
+            max_num_batched_tokens=max_num_batched_tokens,
+            max_pixels=max_pixels,
+            cache_dir=cache_dir,
+        )
+        thread = ThreadPoolExecutor(1, thread_name_prefix="orderacc-vlm")
+        loading = thread.submit(GenaiPipeline, model_dir, settings)
+        try:
+            return cls(loading.result(), thread, device=settings.device)
+        except BaseException:
+            thread.shutdown(wait=False, cancel_futures=True)
+            raise
+
+    async def generate(self, requests: Sequence[VlmRequest]) -> list[VlmAnswer]:
+        """See `VlmEngine.generate`. Batches asked for while one is running wait their turn.
+
+        A caller that is cancelled takes its batch out of the line if it has not started; one that has started runs to
+        its end and its answers are dropped.
+        """
+        if self._end is not None:
+            raise _closed()
+        if not requests:
+            return []
+        return await asyncio.wrap_future(self._thread.submit(self._answer, tuple(requests)))
+
+    async def aclose(self) -> None:
+        """Finish the running batch, refuse those that wait, free the model and end the thread."""
+        if self._end is None:
+            self._end = self._thread.submit(self._pipeline.close)
+            self._thread.shutdown(wait=False)
+        await asyncio.shield(asyncio.wrap_future(self._end))
+
+    def _answer(self, requests: tuple[VlmRequest, ...]) -> list[VlmAnswer]:
+        if self._end is not None:
+            raise _closed()
+        return self._pipeline.answer(requests)
+
+
+def _closed() -> EngineError:
+    return EngineError("the engine is closed", code="engine_closed")

@@ -1,0 +1,246 @@
+"""openvino-genai's pipelines behind one blocking call, for one thread at a time."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orderacc.errors import EngineError, ModelError
+from orderacc.models.runtime import import_openvino
+from orderacc.models.vlm_files import missing_vlm_files
+from orderacc.vlm.engine import VlmAnswer
+from orderacc.vlm.pictures import PictureRules, check_picture
+from orderacc.vlm.prompt import IMAGE_TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from orderacc.vlm.engine import FinishReason, VlmRequest
+
+KV_BLOCK_TOKENS = {"CPU": 32, "GPU": 16}
+"""Tokens in one block of the key-value cache, by kind of device."""
+
+GRAMMARS_KEPT = 32
+PROBE_SIDE = 56
+_TAG_PREFIX = IMAGE_TAG.rstrip("0>")
+_NATIVE_PLACE = re.compile(r"^.*\.(?:cc|cpp|hpp):\d+:\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """How a model is run.
+
+    Attributes:
+        device: OpenVINO device, already chosen.
+        threads: CPU threads for inference; other devices ignore it.
+        max_batch_size: Most requests worked on at once.
+        kv_tokens: Size of the key-value cache in tokens; prompts of earlier requests stay in it for reuse.
+        max_num_batched_tokens: Most tokens in one step.
+        max_pixels: Larger pictures are refused.
+        cache_dir: Where compiled networks are kept between starts, or None.
+    """
+
+    device: str
+    threads: int
+    max_batch_size: int
+    kv_tokens: int
+    max_num_batched_tokens: int
+    max_pixels: int
+    cache_dir: Path | None
+
+    @property
+    def device_kind(self) -> str:
+        """`CPU`, `GPU` or `NPU`."""
+        return self.device.split(".")[0]
+
+    def properties(self) -> dict[str, Any]:
+        """OpenVINO's properties for every network of the model."""
+        properties: dict[str, Any] = {}
+        if self.device_kind == "CPU":
+            # Pinning would put this model and the detector on the same cores.
+            properties |= {"INFERENCE_NUM_THREADS": self.threads, "ENABLE_CPU_PINNING": False}
+        if self.cache_dir is not None:
+            properties["CACHE_DIR"] = str(self.cache_dir)
+        return properties
+
+
+class GenaiPipeline:
+    """A loaded model that answers batches; rebuilt after a failure.
+
+    Args:
+        folder: An export by optimum-intel, complete.
+        settings: How to run it.
+
+    Raises:
+        ModelError: `model_missing` when the folder or files of it are absent, `model_broken` when it does not load or
+            cannot write a first token.
+    """
+
+    def __init__(self, folder: Path, settings: PipelineSettings) -> None:
+        if not folder.is_dir():
+            raise ModelError(f"model folder {folder} does not exist", code="model_missing")
+        if missing := missing_vlm_files(folder):
+            raise ModelError(f"model folder {folder} lacks {', '.join(missing)}", code="model_missing")
+        self._folder = folder
+        self._settings = settings
+        self._rules = PictureRules.read(folder / "preprocessor_config.json")
+        self._openvino = import_openvino()
+        self._genai = import_openvino("openvino_genai")
+        self._grammars: OrderedDict[str, Any] = OrderedDict()
+        self._native: Any = None
+        self._build()
+
+    def answer(self, requests: Sequence[VlmRequest]) -> list[VlmAnswer]:
+        """Answer one batch; the interpreter is free while the model works.
+
+        Raises:
+            EngineError: See `VlmEngine.generate`.
+        """
+        self._check(requests)
+        if self._native is None:
+            self._rebuild()
+        configs = [self._generation_config(request) for request in requests]
+        pictures = [[self._openvino.Tensor(np.ascontiguousarray(request.image)[np.newaxis])] for request in requests]
+        started = time.perf_counter()
+        try:
+            results = self._native.generate([request.prompt for request in requests], pictures, configs)
+        except (RuntimeError, ValueError) as error:
+            self._native = None
+            raise EngineError(f"the model failed on {len(requests)} requests: {_last_line(error)}") from error
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        if len(results) != len(requests):
+            self._native = None
+            raise EngineError(f"the model gave {len(results)} answers to {len(requests)} requests")
+        return [self._read(*pair, elapsed_ms) for pair in zip(requests, results, strict=True)]
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self._native = None
+        self._grammars.clear()
+
+    def _check(self, requests: Sequence[VlmRequest]) -> None:
+        for request in requests:
+            check_picture(request.image, max_pixels=self._settings.max_pixels)
+            tags = request.prompt.count(_TAG_PREFIX)
+            if tags > 1 or (tags and IMAGE_TAG not in request.prompt):
+                raise EngineError(
+                    f"the prompt of {request.request_id} must name one picture, {IMAGE_TAG}", code="bad_request"
+                )
+            if request.max_new_tokens < 1:
+                raise EngineError(f"{request.request_id} allows no token to be written", code="bad_request")
+
+    def _build(self) -> None:
+        try:
+            self._native = self._load()
+            self._probe(self._plain_config(1))
+        except (RuntimeError, ValueError) as error:
+            self._native = None
+            raise ModelError(
+                f"model {self._folder} does not run on {self._settings.device}: {_last_line(error)}",
+                code="model_broken",
+            ) from error
+
+    def _load(self) -> Any:  # noqa: ANN401  the pipeline has no types of its own
+        settings, properties = self._settings, self._settings.properties()
+        if settings.device_kind == "NPU":
+            return _OneByOne(self._genai.VLMPipeline(self._folder, settings.device, **properties))
+        scheduler = self._genai.SchedulerConfig()
+        scheduler.enable_prefix_caching = True
+        scheduler.max_num_seqs = settings.max_batch_size
+        scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
+        scheduler.num_kv_blocks = -(-settings.kv_tokens // KV_BLOCK_TOKENS[settings.device_kind])
+        return self._genai.ContinuousBatchingPipeline(
+            self._folder, scheduler, settings.device, properties, {}, properties
+        )
+
+    def _rebuild(self) -> None:
+        try:
+            self._build()
+        except ModelError as error:
+            raise EngineError(f"the model could not be started again: {error.message}") from error
+
+    def _probe(self, config: Any) -> None:  # noqa: ANN401  likewise
+        picture = np.zeros((1, PROBE_SIDE, PROBE_SIDE, 3), np.uint8)
+        self._native.generate(["?"], [[self._openvino.Tensor(picture)]], [config])
+
+    def _plain_config(self, max_new_tokens: int) -> Any:  # noqa: ANN401  likewise
+        config = self._genai.GenerationConfig()
+        config.do_sample = False
+        config.max_new_tokens = max_new_tokens
+        return config
+
+    def _generation_config(self, request: VlmRequest) -> Any:  # noqa: ANN401  likewise
+        config = self._plain_config(request.max_new_tokens)
+        if request.grammar is not None:
+            config.structured_output_config = self._structure(request.grammar)
+        return config
+
+    def _structure(self, grammar: str) -> Any:  # noqa: ANN401  likewise
+        if grammar in self._grammars:
+            self._grammars.move_to_end(grammar)
+            return self._grammars[grammar]
+        structure = self._genai.StructuredOutputConfig()
+        structure.grammar = grammar
+        config = self._plain_config(1)
+        config.structured_output_config = structure
+        try:
+            # Alone, so that a grammar which does not compile takes no other request with it.
+            self._probe(config)
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"the answer's grammar is wrong: {_last_line(error)}", code="bad_grammar") from error
+        self._grammars[grammar] = structure
+        if len(self._grammars) > GRAMMARS_KEPT:
+            self._grammars.popitem(last=False)
+        return structure
+
+    def _read(self, request: VlmRequest, result: Any, elapsed_ms: float) -> VlmAnswer:  # noqa: ANN401  likewise
+        reason = _finish_reason(result.finish_reasons[0].name, request)
+        text = result.texts[0]
+        # Batch metrics count the new tokens of all members together, so an answer's own are counted from its text.
+        written = self._native.get_tokenizer().encode(text, add_special_tokens=False).input_ids.shape[1] if text else 0
+        height, width = request.image.shape[:2]
+        return VlmAnswer(
+            request_id=request.request_id,
+            text=text,
+            finish_reason=reason,
+            prompt_tokens=result.perf_metrics.get_num_input_tokens(),
+            new_tokens=written + (reason == "stop"),
+            visual_tokens=self._rules.visual_tokens(width, height),
+            engine_ms=elapsed_ms,
+        )
+
+
+class _OneByOne:
+    """The pipeline for devices without continuous batching, with the same call: members are answered in turn."""
+
+    def __init__(self, pipeline: Any) -> None:  # noqa: ANN401  likewise
+        self._pipeline = pipeline
+
+    def generate(self, prompts: list[str], pictures: list[list[Any]], configs: list[Any]) -> list[Any]:
+        return [
+            self._pipeline.generate(prompt, images=images, generation_config=config)
+            for prompt, images, config in zip(prompts, pictures, configs, strict=True)
+        ]
+
+    def get_tokenizer(self) -> Any:  # noqa: ANN401  likewise
+        return self._pipeline.get_tokenizer()
+
+
+_FINISH_REASONS: Mapping[str, FinishReason] = {"STOP": "stop", "LENGTH": "length"}
+
+
+def _finish_reason(name: str, request: VlmRequest) -> FinishReason:
+    if name not in _FINISH_REASONS:
+        raise EngineError(f"the model stopped on {request.request_id} without finishing ({name})")
+    return _FINISH_REASONS[name]
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return _NATIVE_PLACE.sub("", lines[-1]) if lines else type(error).__name__
