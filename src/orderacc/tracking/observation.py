@@ -20,8 +20,8 @@ class Observation:
         frame_index: The frame's index in its source.
         detections: What the detector saw: items, slip, hands, bags.
         slip_seen: Whether a slip is in view, readable or not.
-        slip_changed: Whether the slip in view looks different from the one last read: it may have been swapped, its
-            number is not known yet.
+        slip_changed: Whether the slip in view looks different from the one last read before this frame: it may have
+            been swapped. On the frame that reads a new slip it is therefore still true.
         slip: The reading made on this frame, None when none was made or it failed.
         change: How much the picture changed since the last frame, 0 (still) to 1.
     """
