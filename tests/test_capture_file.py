@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from orderacc.capture import VideoFileSource, probe_video
 from orderacc.errors import SourceError
@@ -43,7 +45,6 @@ def failure(path: Path) -> SourceError:
         ("a.webm", "libvpx"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:deprecated pixel format")
 def test_every_frame_of_a_file_comes_out_in_order(tmp_path: Path, name: str, codec: str) -> None:
     pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     frames = read(write_video(tmp_path / name, codec=codec, pixels=pixels))
@@ -143,6 +144,34 @@ def test_damage_in_the_middle_is_skipped_and_counted(tmp_path: Path, caplog: pyt
     assert all(a.at < b.at for a, b in pairwise(frames))
     assert source.stats().damaged > 0
     assert "video_damaged" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def short_video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("video") / "a.mkv"
+    return write_video(path, frames=12, size=(96, 64), gop=4).read_bytes()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damage=st.lists(st.tuples(st.floats(0, 0.999), st.binary(min_size=1, max_size=40)), min_size=1, max_size=6))
+def test_whatever_is_damaged_the_rest_is_in_order_or_the_error_is_ours(
+    tmp_path: Path, short_video: bytes, damage: list[tuple[float, bytes]]
+) -> None:
+    data = bytearray(short_video)
+    for share, junk in damage:
+        start = int(share * len(data))
+        data[start : start + len(junk)] = junk
+    path = tmp_path / "damaged.mkv"
+    path.write_bytes(data)
+    source = VideoFileSource(path, "drive-1")
+    frames, code = [], None
+    try:
+        frames = list(source.frames())
+    except SourceError as error:
+        code = error.code
+    assert (code in {"bad_stream", "unsupported_codec", "end_of_stream"}) == (not frames)
+    assert all(a.at < b.at for a, b in pairwise(frames))
+    assert source.stats().kept == len(frames)
 
 
 def test_a_file_whose_index_is_lost_is_a_bad_stream(tmp_path: Path) -> None:

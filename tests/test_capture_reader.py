@@ -168,8 +168,8 @@ async def test_a_consumer_that_never_waits_leaves_room_for_others() -> None:
 
 
 async def test_paced_frames_come_at_their_times() -> None:
+    started = time.monotonic()
     async with FrameReader(StagedSource(5), paced=True, speed=4) as frames:
-        started = time.monotonic()
         assert len([frame async for frame in frames]) == 5
     assert time.monotonic() - started >= 0.4 / 4
 

@@ -113,7 +113,7 @@ class FrameReader:
         self._thread.shutdown(wait=False)
         if patience.cancelled_caught:
             _log.error("source_stuck", station_id=self.station_id, waited_s=CLOSE_TIMEOUT)
-        elif not self._reading.cancelled():
+        else:
             # Marks an error nobody waited for as seen: the consumer has left.
             self._reading.exception()
 
