@@ -90,6 +90,14 @@ def test_top_level_folders() -> None:
     assert folders <= {".ci", "benchmarks", "configs", "src", "tests"}
 
 
+def test_the_configurations_we_ship_load() -> None:
+    paths = sorted((ROOT / "configs").glob("*.yaml"))
+    assert [path.name for path in paths] == ["stations.demo.yaml"]
+    for path in paths:
+        config = orderacc.load_config(path)
+        assert [station.source.type for station in config.stations] == ["simulator", "simulator"]
+
+
 def test_no_file_names_a_place_on_one_machine() -> None:
     place = re.compile(rb"/(?:root|work|opt/oa|home/\w+|tmp/[a-z])[/\w]|C:\\Users")
     text = (".py", ".md", ".toml", ".yaml", ".yml", ".json", ".xml", ".txt", ".sh", ".jinja")
