@@ -115,6 +115,28 @@ def test_the_operating_systems_no_is_a_line(
     assert capsys.readouterr().err == "orderacc: Permission denied: out\n"
 
 
+def test_errors_of_tasks_come_out_of_their_groups_once(
+    command: Callable[[Callable[[], None]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        refused = [SourceError("no camera", code="refused"), SourceError("no camera", code="refused")]
+        raise ExceptionGroup("tasks", [*refused, ExceptionGroup("more", [ConnectionRefusedError(111, "Refused")])])
+
+    command(fail)
+    assert run("demo") == 1
+    assert capsys.readouterr().err == "orderacc: refused: no camera\norderacc: [Errno 111] Refused\n"
+
+
+def test_a_fault_beside_a_mistake_keeps_its_traceback(command: Callable[[Callable[[], None]], None]) -> None:
+    def fail() -> None:
+        raise ExceptionGroup("tasks", [SourceError("no camera"), AssertionError("a bug")])
+
+    command(fail)
+    with pytest.raises(ExceptionGroup) as caught:
+        main(["demo"])
+    assert caught.group_contains(AssertionError, match="a bug")
+
+
 def test_an_interrupt(command: Callable[[Callable[[], None]], None]) -> None:
     def stop() -> None:
         raise KeyboardInterrupt

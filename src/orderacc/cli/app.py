@@ -15,7 +15,7 @@ from orderacc.cli.commands import LazyGroup
 from orderacc.errors import ConfigError, OrderAccError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 HELP = """Watches the hand-off counter and says whether each bag holds what was paid for.
 
@@ -57,17 +57,6 @@ def root(
     """Options that come before a command."""
 
 
-def report(error: OrderAccError) -> None:
-    """Print an error on stderr: every finding on a line of its own, then the error's code."""
-    if isinstance(error, ConfigError) and error.findings:
-        for finding in error.findings:
-            print(finding, file=sys.stderr)
-        count = len(error.findings)
-        print(f"orderacc: {error.code}: {count} error{'s' if count > 1 else ''}", file=sys.stderr)
-    else:
-        print(f"orderacc: {error.code}: {error.message}", file=sys.stderr)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line.
 
@@ -78,12 +67,32 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: Always, with the exit code.
     """
     command = typer.main.get_command(app)
+    failures: list[Exception] = []
+    # Tasks fail in groups, and one mistake may fail several of them.
     try:
         command(args=None if argv is None else list(argv), prog_name="orderacc")
-    except OrderAccError as error:
-        report(error)
-        sys.exit(1)
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        print(f"orderacc: {error.strerror or error}{where}", file=sys.stderr)
-        sys.exit(1)
+    except* (OrderAccError, OSError) as group:
+        failures.extend(_leaves(group))
+    for line in dict.fromkeys(line for failure in failures for line in describe(failure)):
+        print(line, file=sys.stderr)
+    sys.exit(1 if failures else 0)
+
+
+def describe(error: Exception) -> list[str]:
+    """Lines for a person: every finding on a line of its own, then the error with its code."""
+    if isinstance(error, ConfigError) and error.findings:
+        count = len(error.findings)
+        return [*map(str, error.findings), f"orderacc: {error.code}: {count} error{'s' if count > 1 else ''}"]
+    if isinstance(error, OrderAccError):
+        return [f"orderacc: {error.code}: {error.message}"]
+    if isinstance(error, OSError) and error.filename:
+        return [f"orderacc: {error.strerror}: {error.filename}"]
+    return [f"orderacc: {error}"]
+
+
+def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
