@@ -19,17 +19,16 @@ if TYPE_CHECKING:
 
 HELP = """Watches the hand-off counter and says whether each bag holds what was paid for.
 
+\b
 Examples:
-
-  orderacc demo                                            two simulated counters, live, with the models that ship
-
-  orderacc simulate --seed 7 --orders 6 --out counter      a video, the POS orders and the truth
-
-  orderacc try counter/station.mp4 --orders counter/orders.json      judge one recorded video
-
-  orderacc check --stations stations.yaml                  every configuration error at once
-
-  orderacc run --stations stations.yaml                    watch until stopped
+  Two simulated counters, live, with the models that ship:
+    orderacc demo
+  A video, the orders of its till and the truth; then judge it:
+    orderacc simulate --seed 7 --orders 6 --out counter
+    orderacc try counter/station.mp4 --orders counter/orders.json
+  Every configuration error at once; then watch until stopped:
+    orderacc check --stations stations.yaml
+    orderacc run --stations stations.yaml
 """
 
 app = typer.Typer(

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, Final, cast
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 COMMAND_MODULES: Final = {
     "demo": "orderacc.cli.demo",
@@ -30,9 +30,7 @@ class LazyCommands(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> object:
         if name not in self._loaded:
-            command = typer.main.get_command(import_module(self._modules[name]).app)
-            command.name = name
-            self._loaded[name] = command
+            self._loaded[name] = _command(name, import_module(self._modules[name]).app)
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -40,6 +38,17 @@ class LazyCommands(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._modules)
+
+
+def _command(name: str, app: typer.Typer) -> object:
+    command = cast("TyperCommand | TyperGroup", typer.main.get_command(app))
+    command.name = name
+    # These two are for programs of their own; here the command is a part of one.
+    command.params = [
+        option for option in command.params if option.name not in {"install_completion", "show_completion"}
+    ]
+    command.rich_markup_mode = None
+    return command
 
 
 class LazyGroup(TyperGroup):
