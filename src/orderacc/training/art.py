@@ -1,7 +1,7 @@
 """Draws the simulator's two picture sheets from fonts: `python -m orderacc.training art OUT_DIR`.
 
 The sheets are in the package, so nobody needs to run this to use the simulator. It wants Pillow and the Debian packages
-fonts-noto-color-emoji, fonts-inconsolata, fonts-courier-prime, fonts-liberation and fonts-anonymous-pro.
+fonts-noto-color-emoji, fonts-inconsolata, fonts-courier-prime, fonts-liberation2 and fonts-anonymous-pro.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CELL: Final = 160
 RECEIPT_FONTS: Final = (
     "/usr/share/fonts/truetype/inconsolata/Inconsolata.otf",
     "/usr/share/fonts/opentype/courier-prime/Courier Prime Bold.otf",
-    "/usr/share/fonts/truetype/liberation/LiberationMono-Bold.ttf",
+    "/usr/share/fonts/truetype/liberation2/LiberationMono-Bold.ttf",
     "/usr/share/fonts/truetype/anonymous-pro/Anonymous Pro B.ttf",
 )
 GLYPH_HEIGHT: Final = 64
