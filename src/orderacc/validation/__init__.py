@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orderacc.validation.fuse import FrameAnswer, fuse
-from orderacc.validation.judge import judge, undetermined
+from orderacc.validation.judge import judge
 from orderacc.validation.matching import Strategy
 
-__all__ = ["FrameAnswer", "Strategy", "fuse", "judge", "undetermined"]
+__all__ = ["FrameAnswer", "Strategy", "fuse", "judge"]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from orderacc.domain.orders import Item
 from orderacc.domain.verdicts import QuantityMismatch, SeenItem, Substitution, Verdict
 from orderacc.validation.matching import Line, Strategy, identify, match_lines, substitutions
-from orderacc.validation.sentence import crew_sentence, no_verdict_sentence
+from orderacc.validation.sentence import crew_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,24 +88,6 @@ def judge(
     present = {line.key for line in there}
     ledger.denied = {ordered_as.get(key, name): sure for key, (name, sure) in denied.items() if key not in present}
     return _conclude(ledger, menu)
-
-
-def undetermined(reason: str, *, expected: Iterable[Item] = (), seen: Iterable[SeenItem] = ()) -> Verdict:
-    """The verdict on an order that could not be judged.
-
-    Args:
-        reason: The code of what stood in the way, e.g. `no_order`.
-        expected: The order's lines, if it is known.
-        seen: What was seen, if anything was.
-    """
-    return Verdict(
-        status="undetermined",
-        reason=reason,
-        sentence=no_verdict_sentence(reason),
-        expected=tuple(expected),
-        seen=tuple(item for item in seen if item.quantity),
-        confidence=0.0,
-    )
 
 
 def _collect(items: Iterable[Item | SeenItem], menu: Menu | None) -> tuple[list[Line], dict[str, tuple[str, float]]]:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from orderacc.domain.orders import Item
     from orderacc.domain.verdicts import QuantityMismatch
-
-_REASONS: Final = {
-    "no_order": "the POS knows no such order",
-    "slip_unreadable": "the slip could not be read",
-    "no_slip": "there was no slip",
-    "no_frames": "no picture shows the items",
-    "engine_failed": "the model failed",
-    "cancelled": "the order was cancelled",
-    "shutdown": "the service was stopped",
-}
 
 
 def crew_sentence(
@@ -53,11 +43,6 @@ def crew_sentence(
         return " ".join(parts)
     total = sum(item.quantity for item in matched)
     return f"Complete: {total} item{'' if total == 1 else 's'}."
-
-
-def no_verdict_sentence(reason: str) -> str:
-    """Say why an order was not judged."""
-    return f"Not judged: {_REASONS.get(reason, reason.replace('_', ' '))}."
 
 
 def _off_by(mismatch: QuantityMismatch, count: int) -> str:

@@ -46,7 +46,7 @@ ABBREVIATIONS: Final = {
     "bcn": "bacon", "bev": "beverage", "bf": "beef", "bgr": "burger", "brg": "burger", "brgr": "burger",
     "brkfst": "breakfast", "btl": "bottle", "bttl": "bottle", "capp": "cappuccino", "chix": "chicken",
     "chk": "chicken", "chkn": "chicken", "ckn": "chicken", "choc": "chocolate", "chs": "cheese", "chz": "cheese",
-    "cof": "coffee", "crsp": "crispy", "crspy": "crispy", "dbl": "double", 
+    "cof": "coffee", "crsp": "crispy", "crspy": "crispy", "dbl": "double",
     "dlx": "deluxe", "dr": "doctor", "esp": "espresso", "ff": "fry", "ffs": "fry", "frs": "fry", "grld": "grill",
     "grlld": "grill", "jal": "jalapeno", "let": "lettuce", "marg": "margherita", "mlk": "milk",
     "mshrm": "mushroom", "mtn": "mountain", "mush": "mushroom", "mustd": "mustard", "nug": "nugget",
@@ -55,7 +55,7 @@ ABBREVIATIONS: Final = {
     "sandw": "sandwich", "sarnie": "sandwich", "sndwch": "sandwich", "sw": "sandwich", "shk": "shake",
     "spcy": "spicy", "ssg": "sausage", "strw": "strawberry", "swt": "sweet",
     "tom": "tomato", "tpl": "triple", "trpl": "triple", "van": "vanilla", "vegg": "veg", "veggie": "veg",
-    "wht": "white", "wtr": "water", "xtra": "extra", "yog": "yogurt", 
+    "wht": "white", "wtr": "water", "xtra": "extra", "yog": "yogurt",
 }  # fmt: skip
 
 SIZES: Final = {

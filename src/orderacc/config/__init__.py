@@ -1,0 +1,40 @@
+"""The configuration of one box: stations.yaml as values, or every mistake in it at once."""
+
+from __future__ import annotations
+
+from orderacc.config.load import json_schema, load_config
+from orderacc.config.schema import (
+    Config,
+    FileSource,
+    MenuConfig,
+    ModelsConfig,
+    OrdersConfig,
+    ResultsConfig,
+    SelectionConfig,
+    SimulatorSource,
+    Source,
+    StationConfig,
+    TelemetryConfig,
+    TrackingConfig,
+    ValidationConfig,
+    VlmConfig,
+)
+
+__all__ = [
+    "Config",
+    "FileSource",
+    "MenuConfig",
+    "ModelsConfig",
+    "OrdersConfig",
+    "ResultsConfig",
+    "SelectionConfig",
+    "SimulatorSource",
+    "Source",
+    "StationConfig",
+    "TelemetryConfig",
+    "TrackingConfig",
+    "ValidationConfig",
+    "VlmConfig",
+    "json_schema",
+    "load_config",
+]

@@ -1,0 +1,155 @@
+"""Loading stations.yaml: the file, the environment over it, and all mistakes in one go."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from orderacc.config.messages import did_you_mean, explain, without_tags
+from orderacc.config.references import resolve
+from orderacc.config.schema import Config
+from orderacc.documents import FieldPath, read_document
+from orderacc.errors import ConfigError, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PREFIX: Final = "ORDERACC_"
+
+
+@cache
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of stations.yaml, with every default and description."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+
+
+def load_config(path: Path | str, *, environment: Mapping[str, str] | None = None) -> Config:
+    """Read and check a stations.yaml.
+
+    `ORDERACC_<SECTION>__<KEY>` in the environment wins over the file (`ORDERACC_VLM__DEVICE=CPU`,
+    `ORDERACC_SHUTDOWN_GRACE=5`). Relative paths are relative to the file. Files that are read must exist.
+
+    Args:
+        path: The file.
+        environment: Environment variables; the process's own when None.
+
+    Raises:
+        ConfigError: With everything that is wrong, in the order of the file.
+    """
+    document = read_document(path)
+    if not isinstance(document.data, dict):
+        raise ConfigError([document.finding((), "should be a table with the key stations")])
+    variables = os.environ if environment is None else environment
+    findings: list[Finding] = []
+    overrides = list(_overrides(variables, document.data, findings))
+    written = _overlaid(document.data, overrides)
+    sources = {override.path: override.name for override in overrides}
+
+    def complain(place: FieldPath, message: str) -> None:
+        if place in sources:
+            findings.append(Finding(sources[place], 0, 0, "", message))
+        else:
+            findings.append(document.finding(place, message))
+
+    base = Path(path).absolute().parent
+    resolved = resolve(written, base, variables, complain)
+    for place, message in _station_mistakes(resolved):
+        complain(place, message)
+    config: Config | None = None
+    try:
+        config = Config.model_validate(resolved, context={"base": base})
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            place = without_tags(json_schema(), detail["loc"])
+            value = _value_at(written, place)
+            if detail["type"] == "too_short" and value:
+                continue  # pydantic counts the sound elements only; the others have findings of their own
+            complain(place, explain(detail, value, json_schema()))
+    if findings or config is None:
+        raise ConfigError(sorted(set(findings), key=lambda found: (found.line, found.column, found.path)))
+    return config
+
+
+@dataclass(frozen=True, slots=True)
+class _Override:
+    name: str
+    path: FieldPath
+    value: Any
+
+
+def _overrides(variables: Mapping[str, str], data: dict[str, Any], findings: list[Finding]) -> Iterator[_Override]:
+    import yaml
+
+    schema = json_schema()
+    sections = {key for key, node in schema["properties"].items() if _is_section(node)}
+    singles = set(schema["properties"]) - sections - {"stations", "schema"}
+    for name in sorted(variables):
+        if not name.startswith(PREFIX):
+            continue
+        section, divided, key = name.removeprefix(PREFIX).lower().partition("__")
+        if not divided and section not in singles:
+            continue  # some other variable of ours, such as where models are kept
+        if divided and section not in sections:
+            near = did_you_mean(section, sections)
+            findings.append(Finding(name, 0, 0, "", f"there is no section {section!r} to set from outside{near}"))
+            continue
+        if divided and data.get(section) is not None and not isinstance(data[section], dict):
+            continue  # the file's own mistake is reported; there is nothing to lay this over
+        try:
+            value = yaml.safe_load(variables[name])
+        except (yaml.YAMLError, ValueError):
+            value = variables[name]
+        yield _Override(name, (section, key) if divided else (section,), value)
+
+
+def _is_section(node: dict[str, Any]) -> bool:
+    return "$ref" in node or any("$ref" in choice for choice in node.get("anyOf", ()))
+
+
+def _overlaid(data: dict[str, Any], overrides: list[_Override]) -> dict[str, Any]:
+    result = dict(data)
+    for override in overrides:
+        *parents, key = override.path
+        table = result
+        for parent in parents:
+            table[parent] = dict(table.get(parent) or {})
+            table = table[parent]
+        table[key] = override.value
+    return result
+
+
+def _station_mistakes(data: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
+    """What no single field can tell: ids used twice, videos without orders."""
+    stations = data.get("stations")
+    first: dict[str, int] = {}
+    for index, station in enumerate(stations if isinstance(stations, list) else ()):
+        if not isinstance(station, dict):
+            continue
+        name, source = station.get("id"), station.get("source")
+        if isinstance(name, str):
+            if name in first:
+                yield ("stations", index, "id"), f"{name!r} is the id of stations[{first[name]}] already"
+            first.setdefault(name, index)
+        if isinstance(source, dict) and source.get("type") == "file" and not data.get("orders"):
+            yield ("stations", index, "source"), "a recorded video needs POS orders: add orders: {file: orders.json}"
+        roi = station.get("roi")
+        if _is_box(roi) and not (roi[0] < roi[2] and roi[1] < roi[3]):
+            yield ("stations", index, "roi"), "should be left, top, right, bottom, with left < right and top < bottom"
+
+
+def _is_box(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(isinstance(each, (int, float)) for each in value)
+
+
+def _value_at(data: Any, path: FieldPath) -> Any:  # noqa: ANN401  parsed text
+    for step in path:
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data

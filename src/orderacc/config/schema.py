@@ -1,0 +1,222 @@
+"""What stations.yaml may say. The texts under the fields are the descriptions in the JSON Schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+
+def _locate(value: object, info: ValidationInfo) -> object:
+    """A path as written, relative to the file it is written in."""
+    if not isinstance(value, str) or not value.strip():
+        raise PydanticCustomError("path_type", "should be a path, as text")
+    base = (info.context or {}).get("base", Path())
+    return (base / Path(value).expanduser()).absolute()
+
+
+def _existing_file(value: object, info: ValidationInfo) -> object:
+    path = _locate(value, info)
+    if not (isinstance(path, Path) and path.is_file()):
+        raise PydanticCustomError("no_file", "there is no such file")
+    return path
+
+
+def _model(value: object, info: ValidationInfo) -> object:
+    """An id as it is; what looks like a path becomes an absolute folder."""
+    if isinstance(value, str) and (value.startswith((".", "~")) or "/" in value):
+        return str(_locate(value, info))
+    return value
+
+
+OutputFile: TypeAlias = Annotated[Path, BeforeValidator(_locate)]
+InputFile: TypeAlias = Annotated[Path, BeforeValidator(_existing_file)]
+ModelName: TypeAlias = Annotated[str, BeforeValidator(_model), Field(min_length=1)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are mistakes, and values mean what YAML says they are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class FileSource(Section):
+    """A recorded video."""
+
+    type: Literal["file"]
+    """A video file."""
+    path: InputFile
+    """The video, relative to this file."""
+    loop: bool = False
+    """Start again at the end, for ever."""
+
+
+class SimulatorSource(Section):
+    """A simulated counter; it brings its own POS orders."""
+
+    type: Literal["simulator"]
+    """A simulated counter."""
+    seed: Annotated[int, Field(ge=0)] = 7
+    """Decides everything that happens. Two stations with one seed show the same."""
+    orders: Annotated[int, Field(ge=1)] = 6
+    """How many orders come."""
+    wrong_share: Share = 0.4
+    """Share of orders whose POS lines differ from what is laid on the counter."""
+    script: InputFile | None = None
+    """Play this script instead of one made from the seed."""
+    loop: bool = False
+    """Start again at the end, for ever."""
+
+
+Source: TypeAlias = Annotated[FileSource | SimulatorSource, Field(discriminator="type")]
+
+
+class StationConfig(Section):
+    """One camera over one hand-off counter."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """Name of the station: letters, digits, dot, dash and underscore."""
+    source: Source
+    """Where the pictures come from."""
+    fps: Annotated[float, Field(ge=1, le=60)] = 10.0
+    """Frames looked at per second."""
+    roi: Annotated[tuple[Share, Share, Share, Share] | None, Field(strict=False)] = None
+    """Part of the picture that is the counter: left, top, right and bottom as shares of width and height."""
+
+
+class OrdersConfig(Section):
+    """What was paid for."""
+
+    file: InputFile
+    """Orders as JSON: `{"384": [{"name": "Burger", "quantity": 1}]}`. Read again whenever it changes."""
+
+
+class MenuConfig(Section):
+    """What the items are called."""
+
+    file: InputFile
+    """Menu as JSON or YAML: `{"items": [{"id", "name", "category", "aliases", "group"}]}`."""
+
+
+class ModelsConfig(Section):
+    """Which models look; each an id that `orderacc models list` knows, or a folder."""
+
+    vlm: ModelName = "demo-vlm"
+    """Vision language model."""
+    detector: ModelName = "demo-detector"
+    """Object detector, YOLO11 layout."""
+    slip_reader: Literal["rapidocr", "easyocr"] = "rapidocr"
+    """Reads the number on the slip. `easyocr` needs the extra of that name."""
+    slip_reader_weights: OutputFile | None = None
+    """Folder with the weights of `easyocr`."""
+    device: Literal["AUTO", "CPU", "GPU", "NPU"] = "CPU"
+    """Where the detector and the slip reader run."""
+
+
+class VlmConfig(Section):
+    """How the vision language model runs."""
+
+    device: Literal["AUTO", "CPU", "GPU", "NPU"] = "AUTO"
+    """Where it runs."""
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """CPU threads; by default the runtime decides."""
+    max_batch_size: Annotated[int, Field(ge=1, le=256)] = 16
+    """Most pictures in one call."""
+    max_new_tokens: Annotated[int, Field(ge=16, le=4096)] = 256
+    """Longest answer."""
+    queue_size: Annotated[int, Field(ge=1, le=10000)] = 64
+    """Most pictures that wait; further ones wait for room."""
+
+
+class SelectionConfig(Section):
+    """Which frames an order is judged by."""
+
+    frames: Annotated[int, Field(ge=1, le=8)] = 3
+    """Most frames of an order that the model is asked about."""
+
+
+class TrackingConfig(Section):
+    """When an order begins and ends. Times are seconds of the video."""
+
+    occupied_after: Seconds = 0.2
+    """The counter counts as occupied when items or a slip were seen this long."""
+    empty_after: Seconds = 1.0
+    """It counts as empty this long after the last item, slip or hand was seen."""
+    idle_after: Seconds = 20.0
+    """A visit ends when the picture has not changed for this long."""
+    change_threshold: Share = 0.02
+    """Change between two frames above which something happened."""
+    max_visit: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 300.0
+    """A visit ends after this long; what goes on is a visit of its own."""
+    confident: Share = 0.9
+    """A number read once with this confidence is believed; below, two readings must agree."""
+    clutter_after: Seconds = 2.0
+    """Items without a slip in view for less are clutter, not a visit."""
+    glimpse: Seconds = 0.5
+    """A look at a slip shorter than this decides nothing."""
+    settle: Seconds = 1.0
+    """A number corrected within this time was misread, not swapped."""
+    unread_after: Seconds = 3.0
+    """A slip in clear view for this long without giving its number is a slip of its own."""
+
+
+class ValidationConfig(Section):
+    """How what was seen is compared with what was paid for."""
+
+    strategy: Literal["exact", "semantic", "hybrid"] = "hybrid"
+    """`exact`: equal names; `semantic`: likeness; `hybrid`: equal names first, likeness for the rest."""
+    threshold: Share = 0.85
+    """Least likeness at which two names are the same thing."""
+
+
+class ResultsConfig(Section):
+    """Where verdicts go."""
+
+    file: OutputFile
+    """Every verdict is added to this file as a line of JSON."""
+
+
+class TelemetryConfig(Section):
+    """What the process says of itself."""
+
+    log_format: Literal["json", "console"] = "json"
+    """Log lines as JSON, or for a person."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe level shown."""
+
+
+class Config(Section):
+    """The whole file.
+
+    Raises:
+        pydantic.ValidationError: If made from wrong values; `load_config` turns that into findings with their lines.
+    """
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    """Version of this format."""
+    stations: Annotated[tuple[StationConfig, ...], Field(strict=False, min_length=1)]
+    """The cameras."""
+    orders: OrdersConfig | None = None
+    """POS orders. Simulated stations bring their own."""
+    menu: MenuConfig | None = None
+    """The menu; by default the demo menu, which is all the demo models know."""
+    models: ModelsConfig = ModelsConfig()
+    """The models."""
+    vlm: VlmConfig = VlmConfig()
+    """The vision language model's engine."""
+    selection: SelectionConfig = SelectionConfig()
+    """Evidence frames."""
+    tracking: TrackingConfig = TrackingConfig()
+    """Orders' beginnings and ends."""
+    validation: ValidationConfig = ValidationConfig()
+    """Judgement."""
+    results: ResultsConfig | None = None
+    """Output of verdicts besides the log."""
+    telemetry: TelemetryConfig = TelemetryConfig()
+    """Logs."""
+    shutdown_grace: Seconds = 10.0
+    """Seconds that orders in flight have to finish when the process is told to stop."""
