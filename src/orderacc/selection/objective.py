@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
-from math import exp
+from math import exp, exp2
 from typing import TYPE_CHECKING
 
 from orderacc.domain.detections import NOT_ITEMS
@@ -83,7 +83,7 @@ def need_worth(frames: int) -> float:
     """Worth of showing a count that `frames` offered frames showed, 0 to 1."""
     if frames < STEADY:
         return 0.0
-    return 1.0 - 2.0 ** (-(frames - STEADY + 1) / HALF_SURE_FRAMES)
+    return 1.0 - exp2(-(frames - STEADY + 1) / HALF_SURE_FRAMES)
 
 
 def qualities(looks: Sequence[Look]) -> list[float]:

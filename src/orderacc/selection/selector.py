@@ -89,8 +89,8 @@ class Selector:
                     missed[index] += worth * loss
         for index, look in enumerate(looks):
             # likeness fades with time, so the neighbours in time are the ones to compare with
-            near = looks[max(0, index - 2) : index + 3]
-            missed[index] += 1.0 - max(likeness(look, other) for other in near if other is not look)
+            for near in (looks[max(0, index - 2) : index], looks[index + 1 : index + 3]):
+                missed[index] += 0.5 - 0.5 * max((likeness(look, other) for other in near), default=0.0)
         return min(range(len(looks) - RECENT), key=lambda index: (round(missed[index], 9), index))
 
 
