@@ -182,6 +182,17 @@ def test_unreadable_slip_after_a_swap_is_an_order_of_its_own():
     assert all(moment.slip == "7350" for moment in film.shown(second))
 
 
+def test_unreadable_slip_after_a_swap_is_told_through_a_flickering_detector():
+    unread, blink = replace(B, readable=False), replace(B, slip=None)
+    film = Film().play(5, A).play(0.5, replace(A, slip=None, hand=True))
+    for _ in range(4):
+        film.play(1.5, unread).play(0.1, blink)
+    evidence = film.play(2, EMPTY).end()
+    assert [(one.slip_text, one.reason) for one in evidence] == [("4821", None), (None, "slip_unreadable")]
+    assert all(moment.slip == "4821" for moment in film.shown(evidence[0]))
+    assert all(moment.items == B.items for moment in film.shown(evidence[1]))
+
+
 def test_counter_occupied_without_a_slip():
     film = Film().play(3, Moment(items=("burger",))).play(2, EMPTY)
     (one,) = film.end()

@@ -87,9 +87,14 @@ def need_worth(frames: int) -> float:
 
 
 def qualities(looks: Sequence[Look]) -> list[float]:
-    """Scores relative to the best one, 0 to 1."""
-    best = max((look.candidate.score for look in looks), default=0.0)
-    return [max(0.0, look.candidate.score) / best if best > 0 else 1.0 for look in looks]
+    """Scores per piece in view, relative to the best, 0 to 1.
+
+    A score grows with the pieces in view; how many there are is the business of coverage, so that a clear view of one
+    piece that was bagged early is as good as a clear view of five.
+    """
+    clear = [max(0.0, look.candidate.score) / max(1, look.counts.total()) for look in looks]
+    best = max(clear, default=0.0)
+    return [value / best if best > 0 else 1.0 for value in clear]
 
 
 def likeness(one: Look, other: Look) -> float:

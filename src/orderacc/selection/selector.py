@@ -97,7 +97,7 @@ class Selector:
 def _losses(shown: list[int], quality: list[float]) -> Iterator[tuple[int, float]]:
     """What a count's best looks would lose were one of the looks given up, the others moving up in its place."""
     shown = sorted(shown, key=lambda index: -quality[index])[: len(LOOK_WORTH) + 1]
-    values = [quality[index] for index in shown] + [0.0] * len(LOOK_WORTH)
+    values = [quality[index] for index in shown] + [0.0] * (len(LOOK_WORTH) + 1)
     steps = [worth * (values[rank] - values[rank + 1]) for rank, worth in enumerate(LOOK_WORTH)]
     for rank, index in enumerate(shown[: len(LOOK_WORTH)]):
         yield index, sum(steps[rank:])

@@ -13,7 +13,8 @@ class TrackerSettings:
         occupied_after: The counter counts as occupied when items or a slip were seen this long, in two frames at least.
         empty_after: It counts as empty this long after the last item, slip or hand was seen.
         idle_after: A visit ends when the picture has not changed for this long.
-        change_threshold: Change between two frames above which something happened, 0 to 1.
+        change_threshold: Share of the picture that must change between two frames for something to have happened,
+            0 to 1.
         max_visit: A visit ends after this long; what goes on is a visit of its own.
         confident: A number read once with this confidence is believed; below, two readings must agree.
         clutter_after: Items without a slip in view for less are clutter, not a visit.
@@ -26,7 +27,7 @@ class TrackerSettings:
     occupied_after: float = 0.2
     empty_after: float = 1.0
     idle_after: float = 20.0
-    change_threshold: float = 0.02
+    change_threshold: float = 0.005
     max_visit: float = 300.0
     confident: float = 0.9
     clutter_after: float = 2.0

@@ -104,9 +104,20 @@ class SlipWatch:
             self._push(stay, PieceKind.SIGHTING, scene.at, out)
 
     def _push(self, stay: Stay, kind: PieceKind, at: float, out: list[Event]) -> None:
-        stay.pending.append(Piece(self._new_segment(), kind, at))
+        piece = Piece(self._new_segment(), kind, at)
+        if kind is PieceKind.SIGHTING:
+            piece.unread_seconds = self._unread_before(stay, at)
+        stay.pending.append(piece)
         if len(stay.pending) > MAX_PENDING:
             self._merge_oldest(stay, out)
+
+    def _unread_before(self, stay: Stay, at: float) -> float:
+        """Seconds the slip that comes back was in clear view unread, when it was gone for a blink only."""
+        if len(stay.pending) < 2:
+            return 0.0
+        before, gone = stay.pending[-2:]
+        blink = gone.kind is PieceKind.AWAY and not gone.two_slips and at - gone.start < self._settings.glimpse
+        return before.unread_seconds if blink and before.kind is PieceKind.SIGHTING else 0.0
 
     def _merge_oldest(self, stay: Stay, out: list[Event]) -> None:
         """Give two runs one fate; a strange slip's run stays pure."""
