@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+import re
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from orderacc._version import __version__
 from orderacc.errors import ModelError
 from orderacc.models.catalog import find_remote
 from orderacc.models.manifest import MANIFEST, ModelInfo
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 INSTALL_COMMAND = "pip install 'orderacc[fetch]'"
 READ_BYTES = 1 << 20
+PART_SUFFIX = ".part"
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def fetch(
@@ -76,7 +80,7 @@ def _repository(model_id: str) -> str:
                 f"nobody publishes {model_id}; make it with `{remote.export_command()}`", code="model_missing"
             )
         return remote.repository
-    if model_id.count("/") == 1 and not model_id.startswith((".", "/")):
+    if _REPOSITORY.fullmatch(model_id):
         return model_id
     raise ModelError(
         f"{model_id!r} is neither in the catalog (`orderacc models list`) nor owner/name", code="model_missing"
@@ -87,8 +91,8 @@ def _import_hub() -> Any:  # noqa: ANN401  the package is optional and has no ty
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         hub = import_module("huggingface_hub")
-        import_module("huggingface_hub.errors")
-        import_module("huggingface_hub.utils")
+        for part in ("errors", "file_download", "utils"):
+            import_module(f"huggingface_hub.{part}")
     except ImportError as error:
         raise ModelError(f"fetching needs huggingface_hub; {INSTALL_COMMAND}", code="fetch_failed") from error
     return hub
@@ -106,26 +110,38 @@ class _Transfer:
 
     def run(self, revision: str) -> str:
         """Bring every file and check it; returns the commit."""
-        api = self.hub.HfApi(endpoint=self.endpoint)
+        api = self.hub.HfApi(endpoint=self.endpoint, library_name="orderacc", library_version=__version__)
         info = api.model_info(self.repository, revision=revision, files_metadata=True)
         files = [file for file in info.siblings if not file.rfilename.startswith(".git")]
+        if outside := [file.rfilename for file in files if not _stays_inside(file.rfilename)]:
+            raise ModelError(f"{self.repository} names files outside its folder: {outside[0]}", code="fetch_failed")
         total = sum(file.size or 0 for file in files)
         before = 0
         for file in files:
             path = self.partial / file.rfilename
             if not (path.is_file() and path.stat().st_size == file.size):
-                self.hub.hf_hub_download(
-                    self.repository,
-                    file.rfilename,
-                    revision=info.sha,
-                    local_dir=self.partial,
-                    endpoint=self.endpoint,
-                    tqdm_class=self._bar(file.rfilename, before, total),
-                )
+                self._bring(file, path, info.sha, self._bar(file.rfilename, before, total))
             _check(path, file)
             before += file.size or 0
             self.progress(file.rfilename, before, total)
         return str(info.sha)
+
+    def _bring(self, file: Any, path: Path, commit: str, bar: type) -> None:  # noqa: ANN401  likewise
+        # The hub's own download throws a cut-off file away, so its inner step is used on a file of ours.
+        url = self.hub.hf_hub_url(self.repository, file.rfilename, revision=commit, endpoint=self.endpoint)
+        part = path.with_name(f"{path.name}.{commit[:12]}{PART_SUFFIX}")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("ab") as stream:
+            self.hub.file_download.http_get(
+                url,
+                stream,
+                resume_size=stream.tell(),
+                headers=self.hub.utils.build_hf_headers(library_name="orderacc", library_version=__version__),
+                expected_size=file.size,
+                displayed_filename=file.rfilename,
+                tqdm_class=bar,
+            )
+        part.replace(path)
 
     def _bar(self, name: str, before: int, total: int) -> type:
         progress = self.progress
@@ -142,6 +158,11 @@ class _Transfer:
                 progress(name, before + self._here, total)
 
         return Bar
+
+
+def _stays_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\\" not in name
 
 
 def _check(path: Path, file: Any) -> None:  # noqa: ANN401  likewise
@@ -169,7 +190,8 @@ def _digest(path: Path, digest: Any) -> str:  # noqa: ANN401  hashlib's objects 
 
 
 def _put_in_place(partial: Path, folder: Path, model_id: str, origin: str, commit: str) -> ModelInfo:
-    shutil.rmtree(partial / ".cache", ignore_errors=True)
+    for stale in partial.rglob(f"*{PART_SUFFIX}"):
+        stale.unlink()
     info = ModelInfo.read(partial)
     if info.missing:
         raise ModelError(
