@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -73,7 +74,7 @@ def test_random_orders_are_told_apart_in_time_and_number(seed: int):
     timeline = build_timeline(script)
     spans = [timeline.span(index) for index in range(6)]
     assert all(start < end for start, end in spans)
-    assert all(later[0] > earlier[1] - 0.5 for earlier, later in zip(spans, spans[1:], strict=False))
+    assert all(later[0] > earlier[1] - 0.5 for earlier, later in pairwise(spans))
     assert spans[-1][1] < script.seconds
 
 
@@ -149,7 +150,7 @@ def test_a_script_can_be_written_by_hand(tmp_path):
 def test_a_wrong_script_is_refused_with_its_reason(tmp_path, text, message):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match="bad.yaml") as caught:
+    with pytest.raises(ConfigError, match=r"bad\.yaml") as caught:
         load_script(path)
     assert message in str(caught.value)
 

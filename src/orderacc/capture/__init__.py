@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orderacc.capture.file import VideoFileSource, VideoInfo, probe_video
+from orderacc.capture.loop import LoopedSource
 from orderacc.capture.mailbox import Delivery
 from orderacc.capture.reader import FrameReader, ReaderStats
 from orderacc.capture.source import FrameSource, SourceStats
@@ -11,6 +12,7 @@ __all__ = [
     "Delivery",
     "FrameReader",
     "FrameSource",
+    "LoopedSource",
     "ReaderStats",
     "SourceStats",
     "VideoFileSource",

@@ -6,6 +6,7 @@ from orderacc.config.load import json_schema, load_config
 from orderacc.config.schema import (
     Config,
     FileSource,
+    JudgingConfig,
     MenuConfig,
     ModelsConfig,
     OrdersConfig,
@@ -23,6 +24,7 @@ from orderacc.config.schema import (
 __all__ = [
     "Config",
     "FileSource",
+    "JudgingConfig",
     "MenuConfig",
     "ModelsConfig",
     "OrdersConfig",

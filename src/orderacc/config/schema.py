@@ -189,7 +189,22 @@ class TelemetryConfig(Section):
     """Least severe level shown."""
 
 
-class Config(Section):
+class JudgingConfig(Section):
+    """The part that has nothing to do with where pictures and orders come from; a recording needs no more."""
+
+    models: ModelsConfig = ModelsConfig()
+    """The models."""
+    vlm: VlmConfig = VlmConfig()
+    """The vision language model's engine."""
+    selection: SelectionConfig = SelectionConfig()
+    """Evidence frames."""
+    tracking: TrackingConfig = TrackingConfig()
+    """Orders' beginnings and ends."""
+    validation: ValidationConfig = ValidationConfig()
+    """Judgement."""
+
+
+class Config(JudgingConfig):
     """The whole file.
 
     Raises:
@@ -204,16 +219,6 @@ class Config(Section):
     """POS orders. Simulated stations bring their own."""
     menu: MenuConfig | None = None
     """The menu; by default the demo menu, which is all the demo models know."""
-    models: ModelsConfig = ModelsConfig()
-    """The models."""
-    vlm: VlmConfig = VlmConfig()
-    """The vision language model's engine."""
-    selection: SelectionConfig = SelectionConfig()
-    """Evidence frames."""
-    tracking: TrackingConfig = TrackingConfig()
-    """Orders' beginnings and ends."""
-    validation: ValidationConfig = ValidationConfig()
-    """Judgement."""
     results: ResultsConfig | None = None
     """Output of verdicts besides the log."""
     telemetry: TelemetryConfig = TelemetryConfig()

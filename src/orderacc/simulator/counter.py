@@ -24,7 +24,9 @@ HANDS: Final = len(SKINS) * len(SLEEVES)
 _HAND_SIZE: Final = (300, 760)
 
 
-def _noise(rng: np.random.Generator, height: int, width: int, cells: tuple[int, int], spread: float) -> NDArray[np.float32]:
+def _noise(
+    rng: np.random.Generator, height: int, width: int, cells: tuple[int, int], spread: float
+) -> NDArray[np.float32]:
     """Smooth noise: a small random grid blown up."""
     grid = rng.normal(0, spread, (cells[1], cells[0])).astype(np.float32)
     return np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
@@ -40,7 +42,7 @@ def worktop(seed: int, width: int, height: int) -> Image:
     rng = np.random.default_rng([seed, 11])
     kind = int(rng.integers(0, 4))
     base = np.array(((168, 166, 163), (86, 128, 176), (196, 202, 206), (92, 88, 86))[kind], np.float32)
-    base = base * rng.uniform(0.75, 1.15) + rng.normal(0, 6, 3)
+    base = (base * rng.uniform(0.75, 1.15) + rng.normal(0, 6, 3)).astype(np.float32)
     rows, columns = height // 2, width // 2
     relief = _noise(rng, rows, columns, (3, 3), 14)
     if kind == 0:  # brushed steel
@@ -141,13 +143,17 @@ def bag_sprite(variant: int) -> Sprite:
     rng = np.random.default_rng([variant, 5])
     width, height = 250, 300
     kraft = (np.array([112, 158, 194]) * rng.uniform(0.9, 1.08)).astype(int)
-    shade = lambda gain: (*(int(min(255, c * gain)) for c in kraft), 255)  # noqa: E731  one-line shade of one colour
     picture = np.zeros((height, width, 4), np.uint8)
-    cv2.fillConvexPoly(picture, np.array([[14, 40], [236, 30], [244, 286], [8, 292]], np.int32), shade(0.92), cv2.LINE_AA)
-    cv2.fillConvexPoly(picture, np.array([[20, 46], [230, 38], [214, 120], [36, 124]], np.int32), shade(0.45), cv2.LINE_AA)
-    cv2.fillConvexPoly(picture, np.array([[36, 124], [214, 120], [244, 286], [8, 292]], np.int32), shade(1.0), cv2.LINE_AA)
-    cv2.line(picture, (125, 122), (126, 289), shade(0.86), 3, cv2.LINE_AA)
-    cv2.polylines(picture, [np.array([[14, 40], [236, 30], [214, 120], [36, 124]], np.int32)], True, shade(1.12), 5, cv2.LINE_AA)
+
+    def face(corners: list[list[int]], gain: float) -> None:
+        colour = tuple(int(min(255, channel * gain)) for channel in kraft)
+        cv2.fillConvexPoly(picture, np.array(corners, np.int32), (*colour, 255), cv2.LINE_AA)
+
+    face([[14, 40], [236, 30], [244, 286], [8, 292]], 0.92)
+    face([[10, 36], [240, 25], [219, 125], [31, 129]], 1.12)
+    face([[20, 46], [230, 38], [212, 119], [38, 122]], 0.45)
+    face([[36, 124], [214, 120], [244, 286], [8, 292]], 1.0)
+    face([[123, 122], [127, 122], [128, 289], [124, 289]], 0.86)
     cv2.circle(picture, (125, 205), 34, (60, 60, 190, 255), -1, cv2.LINE_AA)
     cv2.circle(picture, (125, 205), 22, (230, 235, 240, 255), -1, cv2.LINE_AA)
     return premultiplied(picture)

@@ -42,7 +42,13 @@ def text_mask(text: str, height: int, font: int) -> NDArray[np.uint8]:
 
 
 def draw_text(
-    picture: NDArray[np.uint8], text: str, centre: tuple[int, int], *, height: int, colour: tuple[int, int, int], font: int
+    picture: NDArray[np.uint8],
+    text: str,
+    centre: tuple[int, int],
+    *,
+    height: int,
+    colour: tuple[int, int, int],
+    font: int,
 ) -> None:
     """Print a line centred on a point of a BGR or BGRA picture, in place; what would stick out is cut."""
     ink = text_mask(text, height, font)

@@ -61,9 +61,7 @@ def _pieces(rng: Generator) -> list[str]:
     return pieces[:MAX_PIECES]
 
 
-def _actions(
-    rng: Generator, pieces: list[str], start: float, *, slip_first: bool
-) -> tuple[list[Action], float]:
+def _actions(rng: Generator, pieces: list[str], start: float, *, slip_first: bool) -> tuple[list[Action], float]:
     """Lay everything down, some of it into the bag early, and hand over. Returns the actions and the end's time.
 
     Where the counter was never empty the slip comes first: nobody could tell whose the pieces before it are.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,10 @@ class Score:
     stray: int = 0
     foreign_frames: int = 0
     wrong: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready figures, by field."""
+        return asdict(self)
 
     def __add__(self, other: Score) -> Score:
         """Both videos together."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from orderacc.domain.orders import Item
@@ -13,6 +12,7 @@ from orderacc.simulator.menu import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 Verb = Literal["slip", "lay", "stand_bag", "bag", "move", "cover", "cross", "take"]
 VERBS: Final = get_args(Verb)

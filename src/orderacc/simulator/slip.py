@@ -60,10 +60,11 @@ def slip_sprite(number: str, items: tuple[Item, ...], seed: int) -> Sprite:
     height = 34 + 46 + 23 * (len(small) + len(body) + len(tail)) + 20
     paper = _paper(height, rng)
     ink = int(rng.integers(25, 70))
-    y = _print(paper, small, 14, 20, font, ink)
-    y = _print(paper, [heading], y + 4, min(44, int(_WIDTH * 0.94 / len(heading) * 64 / 36)), font, ink)
-    y = _print(paper, body, y + 4, 20, font, ink)
-    _print(paper, tail, y + 6, 20, font, ink)
+    large = min(44, int(_WIDTH * 0.94 / len(heading) * 64 / 36))
+    y = _print(paper, small, 14, height=20, font=font, ink=ink)
+    y = _print(paper, [heading], y + 4, height=large, font=font, ink=ink)
+    y = _print(paper, body, y + 4, height=20, font=font, ink=ink)
+    _print(paper, tail, y + 6, height=20, font=font, ink=ink)
     return premultiplied(paper)
 
 
@@ -80,7 +81,7 @@ def _paper(height: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     return paper
 
 
-def _print(paper: NDArray[np.uint8], lines: Sequence[str], y: int, height: int, font: int, ink: int) -> int:
+def _print(paper: NDArray[np.uint8], lines: Sequence[str], y: int, *, height: int, font: int, ink: int) -> int:
     """Print lines from y downwards; returns the next free y."""
     for line in lines:
         mask = text_mask(line, height, font)

@@ -23,9 +23,21 @@ LOOKS: Final = 3
 """Different looks of each item."""
 
 SIZES: Final = {
-    "Burger": 150, "Small Fries": 118, "Large Fries": 172, "Cola": 150, "Diet Cola": 150, "Chicken Leg": 146,
-    "Hot Dog": 156, "Pizza Slice": 152, "Taco": 152, "Wrap": 158, "Salad": 162, "Donut": 132, "Cookie": 118, "Coffee": 146,
-}  # fmt: skip
+    "Burger": 150,
+    "Small Fries": 118,
+    "Large Fries": 172,
+    "Cola": 150,
+    "Diet Cola": 150,
+    "Chicken Leg": 146,
+    "Hot Dog": 156,
+    "Pizza Slice": 152,
+    "Taco": 152,
+    "Wrap": 158,
+    "Salad": 162,
+    "Donut": 132,
+    "Cookie": 118,
+    "Coffee": 146,
+}
 """Longer side of each item in pixels of a 1280-pixel-wide frame, without its wrapper."""
 
 _TINTS: Final = {
@@ -55,16 +67,14 @@ _BANDS: Final = {
     "Cola": ((245, 245, 245), (30, 20, 170), "COLA"),
     "Diet Cola": ((35, 30, 30), (245, 245, 245), "DIET"),
 }
-_LINERS: Final = {
-    "Burger": 1, "Chicken Leg": 1, "Hot Dog": 1, "Pizza Slice": 1, "Taco": 1, "Donut": 1, "Cookie": 1,
-}  # fmt: skip
+_LINERS: Final = frozenset({"Burger", "Chicken Leg", "Hot Dog", "Pizza Slice", "Taco", "Donut", "Cookie"})
 """Items whose later looks lie on a sheet of paper."""
 
 
 @cache
 def _cells() -> dict[str, NDArray[np.uint8]]:
     data = resources.files("orderacc.simulator").joinpath("assets/sprites.png").read_bytes()
-    sheet = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    sheet = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), np.uint8)
     return {group: sheet[:, index * CELL : (index + 1) * CELL].copy() for index, group in enumerate(GROUPS)}
 
 

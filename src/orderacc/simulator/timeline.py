@@ -103,9 +103,16 @@ def _between(poses: list[Pose] | tuple[Pose, ...], at: float) -> Pose:
     before, after = poses[index - 1], poses[index]
     share = (at - before.at) / (after.at - before.at)
     share = share * share * (3 - 2 * share)
-    mix = lambda a, b: a + (b - a) * share  # noqa: E731  one interpolation for four fields
+
+    def mix(start: float, end: float) -> float:
+        return start + (end - start) * share
+
     return Pose(
-        at, mix(before.x, after.x), mix(before.y, after.y), mix(before.angle, after.angle), mix(before.scale, after.scale)
+        at,
+        mix(before.x, after.x),
+        mix(before.y, after.y),
+        mix(before.angle, after.angle),
+        mix(before.scale, after.scale),
     )
 
 
@@ -200,7 +207,9 @@ class _Builder:
         best, best_gap = (640.0, 360.0), -float("inf")
         for _ in range(80):
             x, y = float(self.rng.uniform(ZONE[0], ZONE[2])), float(self.rng.uniform(ZONE[1], ZONE[3]))
-            gap = min((np.hypot(x - ox, y - oy) - share * (SIZES[name] + size) / 2 for ox, oy, size in others), default=1.0)
+            gap = min(
+                (np.hypot(x - ox, y - oy) - share * (SIZES[name] + size) / 2 for ox, oy, size in others), default=1.0
+            )
             if gap > best_gap:
                 best, best_gap = (x, y), float(gap)
             if gap >= 0:

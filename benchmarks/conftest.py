@@ -1,0 +1,33 @@
+"""Shared by the benchmarks: recorded counters, rendered once and kept between runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from orderacc.simulator.random_script import random_script
+from orderacc.simulator.video import record
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Folder the rendered videos are kept in (set ORDERACC_RECORDINGS to keep them elsewhere)."""
+    folder = Path(os.environ.get("ORDERACC_RECORDINGS", Path(tempfile.gettempdir()) / "orderacc-recordings"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recorded(recordings: Path):
+    """`recorded(seed, orders)` gives the folder of that video, rendering it when it is not there yet."""
+
+    def make(seed: int, orders: int) -> Path:
+        folder = recordings / f"{seed}-{orders}"
+        if not (folder / "truth.json").exists():
+            record(random_script(seed, orders), folder)
+        return folder
+
+    return make

@@ -1,0 +1,35 @@
+"""`orderacc run`: the daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    stations: Annotated[
+        Path, typer.Option("--stations", help="The configuration, e.g. stations.yaml.", exists=True, dir_okay=False)
+    ],
+) -> None:
+    """Watch every station of a configuration until stopped.
+
+    SIGINT or SIGTERM lets the orders in flight finish, then ends with exit code 0. When all sources have ended by
+    themselves it ends too: with 0, or with 1 if one of them failed.
+
+    Example: orderacc run --stations configs/stations.demo.yaml
+    """
+    import anyio
+
+    from orderacc.config import load_config
+    from orderacc.service.daemon import run_daemon
+    from orderacc.telemetry import configure_logs
+
+    config = load_config(stations)
+    configure_logs(config.telemetry.log_format, level=config.telemetry.log_level)
+    if not anyio.run(run_daemon, config):
+        raise typer.Exit(1)

@@ -1,0 +1,131 @@
+"""The models of one process, loaded once, and the stations that share them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from orderacc.capture import Delivery, FrameReader
+from orderacc.domain.menus import Menu
+from orderacc.domain.verdicts import ModelVersions
+from orderacc.models.manifest import DEFAULT_VLM_VIEW
+from orderacc.models.store import ModelStore, check_menu
+from orderacc.perception.detector import Detector
+from orderacc.perception.observer import Observer
+from orderacc.perception.shared_reader import SharedSlipReader
+from orderacc.selection.visits import StationTracker
+from orderacc.service.judging import JudgeSettings, OrderJudge
+from orderacc.service.pipeline import Station
+from orderacc.simulator.menu import DEMO_ITEMS
+from orderacc.tracking.settings import TrackerSettings
+from orderacc.vlm.batcher import VlmBatcher
+from orderacc.vlm.genai import GenaiEngine
+
+if TYPE_CHECKING:
+    from orderacc.capture import FrameSource
+    from orderacc.config import JudgingConfig, ModelsConfig, TrackingConfig
+    from orderacc.orders import OrderBook
+    from orderacc.perception.slip import SlipReader
+
+RECORDING_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Wall-clock time of frame time 0 of a recording whose start nobody stated."""
+
+
+@dataclass(slots=True)
+class Runtime:
+    """Loaded models and what is made of them.
+
+    Attributes:
+        detector: Shared by all stations.
+        slip_reader: Likewise.
+        engine: Answers about pictures.
+        batcher: Its queue; run by the pipeline.
+        judge: Judges orders of every station.
+        config: What all of it was made from.
+    """
+
+    detector: Detector
+    slip_reader: SlipReader
+    engine: GenaiEngine
+    batcher: VlmBatcher
+    judge: OrderJudge
+    config: JudgingConfig
+
+    @classmethod
+    def load(cls, config: JudgingConfig, menu: Menu | None = None) -> Runtime:
+        """Load everything. Takes seconds: call it from a worker thread.
+
+        Args:
+            config: Models and thresholds.
+            menu: What is sold; the demo menu when None.
+
+        Raises:
+            ModelError: If a model or device is missing or broken, or does not know the menu.
+        """
+        menu = menu or Menu(DEMO_ITEMS)
+        store = ModelStore()
+        vlm = store.resolve(config.models.vlm, kind="vlm")
+        check_menu(vlm, menu.names)
+        detector = Detector.load(
+            store.resolve(config.models.detector, kind="detector").path, device=config.models.device
+        )
+        engine = GenaiEngine.load(
+            vlm.path, device=config.vlm.device, threads=config.vlm.threads, max_batch_size=config.vlm.max_batch_size
+        )
+        batcher = VlmBatcher(engine, max_batch_size=config.vlm.max_batch_size, queue_size=config.vlm.queue_size)
+        settings = JudgeSettings(
+            view_size=vlm.view or DEFAULT_VLM_VIEW,
+            max_new_tokens=config.vlm.max_new_tokens,
+            strategy=config.validation.strategy,
+            threshold=config.validation.threshold,
+        )
+        slip_reader = SharedSlipReader(_slip_reader(config.models))
+        versions = ModelVersions(detector.model_id, slip_reader.model_id, vlm.label)
+        return cls(detector, slip_reader, engine, batcher, OrderJudge(batcher, menu, settings, versions), config)
+
+    def station(
+        self,
+        source: FrameSource,
+        book: OrderBook,
+        *,
+        delivery: Delivery,
+        speed: float | None,
+        roi: tuple[float, float, float, float] | None = None,
+    ) -> Station:
+        """A station on these models.
+
+        Args:
+            source: Its camera.
+            book: Knows what was paid for.
+            delivery: `latest` drops frames that cannot be looked at in time, `lossless` looks at every frame.
+            speed: Seconds of frame time per second of clock; None reads as fast as it goes.
+            roi: Part of the picture that is the counter: left, top, right, bottom as shares; None for all of it.
+        """
+        paced = speed is not None
+        reader = FrameReader(source, delivery=delivery, paced=paced, speed=speed or 1.0)
+        tracker = StationTracker(
+            source.station_id, tracker_settings(self.config.tracking), k=self.config.selection.frames
+        )
+        observer = Observer(self.detector, self.slip_reader)
+        epoch = datetime.now(UTC) if delivery is Delivery.LATEST else RECORDING_EPOCH
+        return Station(reader, observer, tracker, book, epoch, paced, roi)
+
+    async def aclose(self) -> None:
+        """Let the models go."""
+        await self.engine.aclose()
+
+
+def tracker_settings(config: TrackingConfig) -> TrackerSettings:
+    """The tracker's settings out of the configuration's section of the same names."""
+    return TrackerSettings(**{field.name: getattr(config, field.name) for field in fields(TrackerSettings)})
+
+
+def _slip_reader(models: ModelsConfig) -> SlipReader:
+    if models.slip_reader == "easyocr":
+        from orderacc.perception.easy_ocr import EasyOcrReader
+
+        return EasyOcrReader(models.slip_reader_weights)
+    from orderacc.perception.rapid_ocr import RapidOcrReader
+
+    return RapidOcrReader()
