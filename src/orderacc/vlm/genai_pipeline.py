@@ -59,6 +59,11 @@ class PipelineSettings:
         """`CPU`, `GPU` or `NPU`."""
         return self.device.split(".")[0]
 
+    @property
+    def batches(self) -> bool:
+        """Whether the device can work on several requests at once."""
+        return self.device_kind in KV_BLOCK_TOKENS
+
     def properties(self) -> dict[str, Any]:
         """OpenVINO's properties for every network of the model."""
         properties: dict[str, Any] = {}
@@ -148,7 +153,7 @@ class GenaiPipeline:
 
     def _load(self) -> Any:  # noqa: ANN401  the pipeline has no types of its own
         settings, properties = self._settings, self._settings.properties()
-        if settings.device_kind == "NPU":
+        if not settings.batches:
             return _OneByOne(self._genai.VLMPipeline(self._folder, settings.device, **properties))
         scheduler = self._genai.SchedulerConfig()
         scheduler.enable_prefix_caching = True

@@ -1,0 +1,279 @@
+"""The demo model through openvino-genai: answers, refusals, failure and the way back, closing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+from typing import TYPE_CHECKING
+
+import anyio
+import numpy as np
+import pytest
+
+from orderacc.errors import EngineError, ModelError
+from orderacc.models.store import ModelStore
+from orderacc.vlm.answer import read_answer
+from orderacc.vlm.batcher import VlmBatcher
+from orderacc.vlm.engine import VlmRequest
+from orderacc.vlm.genai import GenaiEngine
+from orderacc.vlm.pictures import MAX_ASPECT, PictureRules, check_picture
+from orderacc.vlm.prompt import answer_grammar, build_prompt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from orderacc.models.manifest import ModelInfo
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def model() -> ModelInfo:
+    return ModelStore().resolve("demo-vlm", kind="vlm")
+
+
+@pytest.fixture(scope="module")
+async def engine(model: ModelInfo) -> AsyncIterator[GenaiEngine]:
+    engine = GenaiEngine.load(model.path, device="CPU", threads=1)
+    yield engine
+    await engine.aclose()
+
+
+def request_for(model: ModelInfo, name: str = "r", *, seed: int = 0, **changes: object) -> VlmRequest:
+    assert model.vocabulary is not None
+    assert model.view is not None
+    names = model.vocabulary
+    width, height = model.view
+    fields = {
+        "image": np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8),
+        "prompt": build_prompt(names),
+        "grammar": answer_grammar(names),
+        "max_new_tokens": 80,
+    }
+    return VlmRequest(name, **{**fields, **changes})  # type: ignore[arg-type]
+
+
+async def test_a_batch_is_answered_in_order_as_its_members_alone_would_be(
+    engine: GenaiEngine, model: ModelInfo
+) -> None:
+    requests = [request_for(model, f"r{seed}", seed=seed) for seed in range(4)]
+    answers = await engine.generate(requests)
+    assert [answer.request_id for answer in answers] == ["r0", "r1", "r2", "r3"]
+    alone = [(await engine.generate([request]))[0] for request in requests]
+    assert [answer.text for answer in answers] == [answer.text for answer in alone]
+    assert [answer.new_tokens for answer in answers] == [answer.new_tokens for answer in alone]
+
+
+async def test_answers_follow_the_grammar_and_name_the_menu_only(engine: GenaiEngine, model: ModelInfo) -> None:
+    assert model.vocabulary is not None
+    for answer in await engine.generate([request_for(model, f"r{seed}", seed=seed) for seed in range(6)]):
+        assert answer.complete
+        parsed = read_answer(answer.text)
+        assert parsed.understood
+        assert {item.name for item in parsed.items} <= set(model.vocabulary)
+
+
+async def test_token_counts_are_the_models_own(engine: GenaiEngine, model: ModelInfo) -> None:
+    assert model.view is not None
+    rules = PictureRules.read(model.path / "preprocessor_config.json")
+    text_tokens = set()
+    for width, height in (model.view, (84, 84), (28, 28), (70, 140), (300, 2), (1000, 700)):
+        picture = np.zeros((height, width, 3), np.uint8)
+        (answer,) = await engine.generate([request_for(model, image=picture)])
+        assert answer.visual_tokens == rules.visual_tokens(width, height)
+        text_tokens.add(answer.prompt_tokens - answer.visual_tokens)
+        assert answer.new_tokens > 1
+        assert answer.engine_ms > 0
+    assert len(text_tokens) == 1
+
+
+async def test_a_cut_answer_says_so(engine: GenaiEngine, model: ModelInfo) -> None:
+    (answer,) = await engine.generate([request_for(model, max_new_tokens=1)])
+    assert (answer.finish_reason, answer.complete, answer.new_tokens) == ("length", False, 1)
+    assert not read_answer(answer.text).understood
+
+
+BAD_PICTURES = {
+    "no pixels": np.zeros((0, 28, 3), np.uint8),
+    "float32": np.zeros((28, 28, 3), np.float32),
+    "must be": np.zeros((28, 28), np.uint8),
+    r"\[H, W, 3\]": np.zeros((3, 28, 28), np.uint8),
+    "too long and thin": np.zeros((1, MAX_ASPECT + 1, 3), np.uint8),
+    "more than 1003520 pixels": np.zeros((1080, 1920, 3), np.uint8),
+}
+
+
+@pytest.mark.parametrize("message", BAD_PICTURES)
+async def test_a_bad_picture_never_reaches_the_model(engine: GenaiEngine, model: ModelInfo, message: str) -> None:
+    bad = request_for(model, "bad", image=BAD_PICTURES[message])
+    with pytest.raises(EngineError, match=message) as caught:
+        await engine.generate([request_for(model), bad])
+    assert caught.value.code == "bad_image"
+
+
+def test_something_that_is_no_array_is_refused() -> None:
+    with pytest.raises(EngineError, match="not list"):
+        check_picture([[0]], max_pixels=9)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"grammar": "root ::= ("}, "bad_grammar"),
+        ({"grammar": "root ::= nowhere"}, "bad_grammar"),
+        ({"prompt": "<ov_genai_image_1> what?"}, "bad_request"),
+        ({"prompt": "<ov_genai_image_0> and <ov_genai_image_0>?"}, "bad_request"),
+        ({"max_new_tokens": 0}, "bad_request"),
+    ],
+)
+async def test_a_bad_request_fails_alone_in_the_batcher(
+    engine: GenaiEngine, model: ModelInfo, changes: dict[str, object], code: str
+) -> None:
+    batcher = VlmBatcher(engine)
+    outcomes: dict[str, str] = {}
+
+    async def ask(request: VlmRequest) -> None:
+        try:
+            outcomes[request.request_id] = (await batcher.ask(request)).finish_reason
+        except EngineError as error:
+            outcomes[request.request_id] = error.code
+
+    async with anyio.create_task_group() as group:
+        async with anyio.create_task_group() as askers:
+            askers.start_soon(ask, request_for(model, "a"))
+            askers.start_soon(ask, request_for(model, "bad", **changes))
+            askers.start_soon(ask, request_for(model, "c"))
+            await anyio.wait_all_tasks_blocked()
+            await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        group.cancel_scope.cancel()
+    assert outcomes == {"a": "stop", "bad": code, "c": "stop"}
+
+
+async def test_the_model_comes_back_after_a_failure(model: ModelInfo) -> None:
+    engine = GenaiEngine.load(model.path, device="CPU", threads=1, kv_tokens=128)
+    try:
+        with pytest.raises(EngineError, match="failed on 1 requests") as caught:
+            await engine.generate([request_for(model, prompt="word " * 400, grammar=None)])
+        assert caught.value.code == "engine_failed"
+        (answer,) = await engine.generate([request_for(model, prompt="What?", grammar=None, max_new_tokens=3)])
+        assert answer.new_tokens > 0
+    finally:
+        await engine.aclose()
+
+
+async def test_closing_finishes_the_running_batch_refuses_the_rest_and_ends_the_thread(model: ModelInfo) -> None:
+    before = set(threading.enumerate())
+    engine = GenaiEngine.load(model.path, device="CPU", threads=1)
+    (thread,) = {thread for thread in threading.enumerate() if thread.name.startswith("orderacc-vlm")} - before
+    running = asyncio.ensure_future(engine.generate([request_for(model, f"r{seed}", seed=seed) for seed in range(8)]))
+    await anyio.wait_all_tasks_blocked()
+    waiting = asyncio.ensure_future(engine.generate([request_for(model, "late")]))
+    await anyio.wait_all_tasks_blocked()
+    await engine.aclose()
+    await engine.aclose()
+    outcomes = await asyncio.gather(running, waiting, return_exceptions=True)
+    assert isinstance(outcomes[1], EngineError)
+    assert outcomes[1].code == "engine_closed"
+    assert isinstance(outcomes[0], list) or outcomes[0].code == "engine_closed"  # type: ignore[union-attr]
+    with pytest.raises(EngineError, match="closed"):
+        await engine.generate([request_for(model)])
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+async def test_a_caller_that_goes_away_leaves_the_engine_usable(engine: GenaiEngine, model: ModelInfo) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(engine.generate, [request_for(model, "gone")])
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+    assert len(await engine.generate([request_for(model)])) == 1
+    assert await engine.generate([]) == []
+
+
+async def test_the_event_loop_stays_responsive_while_the_model_works(engine: GenaiEngine, model: ModelInfo) -> None:
+    requests = [request_for(model, f"r{seed}", seed=seed) for seed in range(16)]
+    running = asyncio.ensure_future(engine.generate(requests))
+    longest, turns = 0.0, 0
+    clock = asyncio.get_running_loop().time
+    started = last = clock()
+    while not running.done():
+        await asyncio.sleep(0)
+        now = clock()
+        longest, last, turns = max(longest, now - last), now, turns + 1
+    assert len(await running) == 16
+    # A share of the batch and no absolute time, because other processes may share the machine: holding the interpreter
+    # would make the longest pause as long as the batch.
+    assert turns > 50
+    assert longest < (last - started) / 2
+
+
+def _copy(model: ModelInfo, folder: Path) -> Path:
+    return shutil.copytree(model.path, folder)
+
+
+@pytest.mark.parametrize("name", ["preprocessor_config.json", "openvino_tokenizer.xml", "openvino_language_model.bin"])
+def test_a_missing_file_is_named(model: ModelInfo, tmp_path: Path, name: str) -> None:
+    folder = _copy(model, tmp_path / "m")
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=name.replace(".", r"\.")) as caught:
+        GenaiEngine.load(folder, device="CPU", threads=1)
+    assert caught.value.code == "model_missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "keep"),
+    [
+        ("openvino_language_model.bin", 0.5),
+        ("openvino_language_model.xml", 0.5),
+        ("openvino_vision_embeddings_merger_model.bin", 0.5),
+        ("preprocessor_config.json", 0.5),
+        ("config.json", 0.5),
+    ],
+)
+def test_a_damaged_file_is_a_clear_error(model: ModelInfo, tmp_path: Path, name: str, keep: float) -> None:
+    folder = _copy(model, tmp_path / "m")
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: int(len(content) * keep)])
+    with pytest.raises(ModelError) as caught:
+        GenaiEngine.load(folder, device="CPU", threads=1)
+    assert caught.value.code == "model_broken"
+
+
+def test_no_folder_and_no_device_are_clear_errors(model: ModelInfo, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="does not exist") as caught:
+        GenaiEngine.load(tmp_path / "nowhere", device="CPU")
+    assert caught.value.code == "model_missing"
+    with pytest.raises(ModelError, match=r"there is .*CPU") as caught:
+        GenaiEngine.load(model.path, device="TPU")
+    assert caught.value.code == "device_missing"
+
+
+async def test_compiled_networks_can_be_kept(model: ModelInfo, tmp_path: Path) -> None:
+    engine = GenaiEngine.load(model.path, device="AUTO", threads=1, cache_dir=tmp_path / "cache")
+    (answer,) = await engine.generate([request_for(model)])
+    await engine.aclose()
+    assert answer.complete
+    assert any((tmp_path / "cache").iterdir())
+
+
+async def test_devices_without_continuous_batching_answer_in_turn(
+    monkeypatch: pytest.MonkeyPatch, engine: GenaiEngine, model: ModelInfo
+) -> None:
+    monkeypatch.setattr("orderacc.vlm.genai_pipeline.PipelineSettings.batches", property(lambda _settings: False))
+    in_turn = GenaiEngine.load(model.path, device="CPU", threads=1)
+    requests = [request_for(model, f"r{seed}", seed=seed) for seed in range(3)]
+    try:
+        answers = await in_turn.generate(requests)
+    finally:
+        await in_turn.aclose()
+    expected = await engine.generate(requests)
+    assert [(a.text, a.prompt_tokens, a.new_tokens) for a in answers] == [
+        (a.text, a.prompt_tokens, a.new_tokens) for a in expected
+    ]
