@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from orderacc.domain.orders import Item
 from orderacc.domain.verdicts import QuantityMismatch, SeenItem, Substitution, Verdict
-from orderacc.validation.matching import Line, Strategy, identify, match_lines, substitutions
+from orderacc.validation.matching import Line, Strategy, identify, match_lines, nearest_line, substitutions
 from orderacc.validation.sentence import crew_sentence
 
 if TYPE_CHECKING:
@@ -119,8 +119,13 @@ def _balance(wanted: Sequence[Line], there: Sequence[Line], strategy: Strategy, 
     for index, line in enumerate(there):
         if not left[index]:
             continue
+        alike = nearest_line(line, wanted, threshold) if index not in account_of and strategy != "exact" else None
         if index in account_of:
             account_of[index].beyond += left[index]
+        elif alike is not None:  # more of an ordered thing under another spelling, and all of that is there already
+            account = ledger.ordered[alike[0]]
+            account.beyond += left[index]
+            account.confidence = min(account.confidence, line.confidence, alike[1])
         else:
             ledger.others.append(_Account(line.name, beyond=left[index], confidence=line.confidence))
     return ledger

@@ -32,6 +32,12 @@ CONTAINER_UNSAID: Final = 0.95
 """Likeness of a cola to a cola can."""
 
 _MOST_ODD_WORDS: Final = 3
+_LONGEST_WORDS: Final = 120
+"""Letters in two words together beyond which they are equal or different: spelling is compared in quadratic time."""
+
+_LAST_ALPHABET: Final = "\u0530"
+"""Latin, Greek and Cyrillic end here."""
+
 _VOWELS: Final = str.maketrans("", "", "aeiouy")
 
 
@@ -122,6 +128,13 @@ def match_lines(expected: Sequence[Line], seen: Sequence[Line], strategy: Strate
     return pairs
 
 
+def nearest_line(line: Line, expected: Sequence[Line], threshold: float) -> tuple[int, float] | None:
+    """Position and likeness of the ordered line most like a line seen, or None if none is the same thing."""
+    alike = [(line_likeness(other, line), other.key, index) for index, other in enumerate(expected)]
+    score, _, index = max(alike, default=(0.0, "", 0))
+    return (index, score) if score >= threshold and score > 0 else None
+
+
 def substitutions(
     missing: Sequence[tuple[str, int]], extra: Sequence[tuple[str, int]], menu: Menu | None
 ) -> list[Swap]:
@@ -185,10 +198,10 @@ def kinship(one: str, other: str, menu: Menu | None) -> float:
     return 0.8 * shared / max(len(first.words), len(second.words), 1)
 
 
+@lru_cache(maxsize=16384)
 def _words_alike(first: tuple[str, ...], second: tuple[str, ...]) -> float:
     """1 less half the share of letters that must be changed; 0 if a word has no partner."""
-    common = Counter(first) & Counter(second)
-    mine, yours = _without(first, common), _without(second, common)
+    mine, yours = _without_partners(first, second)
     if not mine and not yours:
         same_order = first == second or not any(pair <= set(first) for pair in ORDER_MATTERS)
         return 1.0 if same_order and first else 0.0
@@ -199,15 +212,16 @@ def _words_alike(first: tuple[str, ...], second: tuple[str, ...]) -> float:
     return 0.0 if edits is None else 1 - edits / letters
 
 
-def _without(words: tuple[str, ...], common: Counter[str]) -> tuple[str, ...]:
-    left = common.copy()
-    kept = []
-    for word in words:
-        if left[word]:
-            left[word] -= 1
+def _without_partners(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is left of both when equal words have found each other."""
+    yours = list(second)
+    mine = []
+    for word in first:
+        if word in yours:
+            yours.remove(word)
         else:
-            kept.append(word)
-    return tuple(kept)
+            mine.append(word)
+    return tuple(mine), tuple(yours)
 
 
 def _fewest_edits(mine: tuple[str, ...], yours: tuple[str, ...]) -> int | None:
@@ -227,13 +241,13 @@ def _fewest_edits(mine: tuple[str, ...], yours: tuple[str, ...]) -> int | None:
 def _edits(one: str, other: str) -> int | None:
     """Letters to change for a misspelling or an abbreviation; None if the words are two words."""
     known, unknown = (one, other) if one in LEXICON else (other, one)
-    if unknown in LEXICON or any(char.isdigit() for char in one + other) or one[0] != other[0]:
+    if unknown in LEXICON or not _may_be_misspelled(one, other):
         return None
     if known not in LEXICON:
         most = 0 if len(known) < 5 else 1 if len(known) < 9 else 2
     elif _abbreviates(unknown, known):
         return 1
-    elif known not in nearest(unknown) or len(nearest(unknown)) > 1:
+    elif known not in nearest(unknown) or (len(nearest(unknown)) > 1 and _single_letters(known) != unknown):
         return None
     else:
         most = 0 if len(known) < 4 else 1 if len(known) < 7 else 2
@@ -244,11 +258,17 @@ def _edits(one: str, other: str) -> int | None:
 def _edits_joined(mine: tuple[str, ...], yours: tuple[str, ...]) -> int | None:
     """Words written together or apart, and misspelled at that: `chesseburger` and `cheese burger`."""
     one, other = "".join(mine), "".join(yours)
-    if all(word in LEXICON for word in mine + yours) or any(char.isdigit() for char in one + other):
+    if all(word in LEXICON for word in mine + yours) or not _may_be_misspelled(one, other):
         return None
     most = min(2, min(len(one), len(other)) // 6)
     edits = OSA.distance(one, other, score_cutoff=most)
-    return edits if edits <= most and one[0] == other[0] else None
+    return edits if edits <= most else None
+
+
+def _may_be_misspelled(one: str, other: str) -> bool:
+    """Whether a changed letter can be a slip: not in numbers, nor in scripts where a sign is a syllable or a word."""
+    both = one + other
+    return len(both) <= _LONGEST_WORDS and one[:1] == other[:1] and both.isalpha() and max(both) < _LAST_ALPHABET
 
 
 def _abbreviates(short: str, full: str) -> bool:
@@ -261,8 +281,12 @@ def _abbreviates(short: str, full: str) -> bool:
 
 
 def _consonants(word: str) -> str:
-    bare = word.translate(_VOWELS)
-    return "".join(char for index, char in enumerate(bare) if not index or bare[index - 1] != char)
+    return _single_letters(word.translate(_VOWELS))
+
+
+def _single_letters(word: str) -> str:
+    """A word with doubled letters written once, the commonest misspelling: `piza` is pizza before it is pita."""
+    return "".join(char for index, char in enumerate(word) if not index or word[index - 1] != char)
 
 
 _CONSONANTS: Final = Counter(map(_consonants, LEXICON))

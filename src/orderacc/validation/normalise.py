@@ -38,6 +38,7 @@ _REWRITES: Final = (
     (re.compile(r"\bw\s*/", re.IGNORECASE), " with "),
     (re.compile(r"[\u00bc]|\b1[/\u2044]4\b"), " quarter "),
     (re.compile(r"[\u00bd]|\b1[/\u2044]2\b"), " half "),
+    (re.compile(r"(?<=\w)['\u2019]s\b", re.IGNORECASE), ""),
     (re.compile(r"&|\+"), " and "),
     (re.compile(r"%"), " percent "),
     (re.compile(r"(?<=\d)\s*[\"\u201d\u2033]"), " inch "),

@@ -106,6 +106,7 @@ PHRASES: Final = {
     "courgette": "zucchini", "decaffeinated": "decaf", "diet": "diet", "doctor pepper": "drpepper",
     "doughnut": "donut", "extra large": "xl", "x large": "xl", "extra lg": "xl", "extra small": "xs",
     "frankfurter": "hot dog", "french fry": "fry", "gaseosa": "soda", "grilled": "grill", "ham burger": "burger",
+    "half dozen": "6",
     "hamburger": "burger", "hot cocoa": "hot chocolate", "iced": "ice", "light": "diet", "lite": "diet",
     "mac and cheese": "macaroni cheese", "mac cheese": "macaroni cheese", "mac n cheese": "macaroni cheese",
     "mayonnaise": "mayo", "mayonaise": "mayo", "mcnugget": "nugget", "mountain dew": "mountaindew",

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orderacc import Item, Menu, MenuItem
+from orderacc.domain.verdicts import SeenItem
+from orderacc.simulator.menu import DEMO_ITEMS, GROUP_OF
+from orderacc.validation import FrameAnswer, fuse
+from orderacc.validation.judge import DOUBT_BELOW
+
+DEMO = Menu(DEMO_ITEMS)
+PLAIN = Menu((MenuItem("Burger"), MenuItem("Cola", aliases=("Coke",))))
+
+
+def frame(said, boxes, *, complete=True):
+    """`Taco 2, Cola` as the model said it, and the detector's counts."""
+    items = []
+    for part in filter(None, said.split(", ")):
+        name, _, count = part.rpartition(" ")
+        items.append(Item(name, int(count)) if count.isdigit() else Item(part))
+    return FrameAnswer(tuple(items), boxes, 0.0, complete=complete)
+
+
+def seen(answers, menu=DEMO):
+    return {item.name: (item.quantity, item.confidence) for item in fuse(answers, menu)}
+
+
+def test_no_frames_tell_nothing():
+    assert fuse([], DEMO) == ()
+
+
+def test_frames_that_agree_are_sure():
+    answers = [frame("Burger 2, Cola", {"burger": 2, "cola": 1})] * 3
+    assert fuse(answers, DEMO) == (SeenItem("Burger", 2, 1.0), SeenItem("Cola", 1, 1.0))
+
+
+def test_items_bagged_early_count_as_seen_at_their_most():
+    answers = [
+        frame("Burger 2", {"burger": 2}),
+        frame("Burger, Taco", {"burger": 1, "taco": 1}),
+        frame("Taco", {"taco": 1}),
+    ]
+    assert seen(answers) == {"Burger": (2, 1.0), "Taco": (1, 1.0)}
+
+
+def test_repeated_names_and_aliases_in_one_answer_add_up():
+    assert seen([frame("Cola, Coke, COLA", {"cola": 3})]) == {"Cola": (3, 1.0)}
+
+
+class TestSecondWitness:
+    def test_a_larger_count_said_once_without_support_is_set_aside(self):
+        answers = [frame("Taco 2", {"taco": 1}), frame("Taco", {"taco": 1}), frame("Taco", {"taco": 1})]
+        assert seen(answers) == {"Taco": (1, 0.8)}
+
+    def test_it_stands_when_the_detector_supports_it(self):
+        answers = [frame("Taco 2", {"taco": 2}), frame("Taco", {"taco": 1}), frame("Taco", {"taco": 1})]
+        assert seen(answers) == {"Taco": (2, 1.0)}
+
+    def test_it_stands_when_the_others_saw_fewer_boxes(self):
+        answers = [frame("Taco 3", {"taco": 2}), frame("Taco", {"taco": 1}), frame("Taco", {"taco": 1})]
+        quantity, confidence = seen(answers)["Taco"]
+        assert quantity == 3
+        assert confidence < DOUBT_BELOW
+
+    def test_one_supporting_frame_against_one_claim_is_not_clear(self):
+        quantity, confidence = seen([frame("Taco 2", {"taco": 1}), frame("Taco", {"taco": 1})])["Taco"]
+        assert quantity == 2
+        assert confidence < DOUBT_BELOW
+
+    def test_a_count_that_two_frames_say_stands_against_the_detector(self):
+        answers = [frame("Taco 2", {"taco": 1}), frame("Taco 2", {"taco": 1}), frame("Taco", {"taco": 1})]
+        quantity, confidence = seen(answers)["Taco"]
+        assert quantity == 2
+        assert confidence >= DOUBT_BELOW
+
+    def test_an_item_said_once_that_the_detector_never_saw_is_denied(self):
+        answers = [frame("Burger, Taco", {"burger": 1}), frame("Burger", {"burger": 1}), frame("Burger", {"burger": 1})]
+        assert seen(answers)["Taco"] == (0, 0.8)
+
+    def test_two_wrong_counts_are_set_aside_one_after_the_other(self):
+        answers = [frame(f"Taco {count}", {"taco": 1}) for count in (3, 2, 1, 1)]
+        assert seen(answers)["Taco"][0] == 1
+
+    def test_more_boxes_than_said_in_most_frames_is_doubt(self):
+        answers = [frame("Cola", {"cola": 2}), frame("Cola", {"cola": 2}), frame("Cola", {"cola": 1})]
+        assert seen(answers) == {"Cola": (1, 0.5)}
+
+    def test_one_frame_with_a_box_too_many_is_none(self):
+        answers = [frame("Cola", {"cola": 2}), frame("Cola", {"cola": 1}), frame("Cola", {"cola": 1})]
+        assert seen(answers) == {"Cola": (1, 1.0)}
+
+    def test_boxes_of_what_the_model_never_says_are_doubt_about_every_name_of_the_label(self):
+        answers = [frame("Burger", {"burger": 1, "fries": 1})] * 2 + [frame("Burger", {"burger": 1})]
+        assert seen(answers) == {"Burger": (1, 1.0), "Small Fries": (0, 0.5), "Large Fries": (0, 0.5)}
+
+    def test_a_box_in_one_frame_of_three_is_not(self):
+        answers = [frame("Burger", {"burger": 1, "taco": 1})] + [frame("Burger", {"burger": 1})] * 2
+        assert set(seen(answers)) == {"Burger"}
+
+
+class TestLookAlikes:
+    def test_one_piece_called_two_things_counts_once(self):
+        answers = [frame("Small Fries", {"fries": 1}), frame("Large Fries", {"fries": 1})]
+        found = seen(answers)
+        assert sorted(quantity for quantity, _ in found.values()) == [0, 1]
+        assert all(confidence < DOUBT_BELOW for _, confidence in found.values())
+
+    def test_most_frames_decide_what_it_is(self):
+        answers = [frame(name, {"fries": 1}) for name in ("Small Fries", "Large Fries", "Large Fries")]
+        found = seen(answers)
+        assert found["Large Fries"][0] == 1
+        assert found["Large Fries"][1] >= DOUBT_BELOW
+        assert found["Small Fries"][0] == 0
+
+    def test_both_in_one_frame_are_two(self):
+        answers = [
+            frame("Small Fries, Large Fries", {"fries": 2}),
+            frame("Small Fries", {"fries": 1}),
+            frame("Large Fries", {"fries": 1}),
+        ]
+        assert seen(answers) == {"Small Fries": (1, 1.0), "Large Fries": (1, 1.0)}
+
+    def test_frames_with_fewer_pieces_help_to_choose(self):
+        answers = [
+            frame("Cola 2", {"cola": 2}),
+            frame("Cola, Diet Cola", {"cola": 2}),
+            frame("Diet Cola", {"cola": 1}),
+        ]
+        assert seen(answers)["Diet Cola"][0] == 1
+
+
+class TestUnfinishedAnswers:
+    def test_a_cut_answer_does_not_support_an_absence(self):
+        cut = frame("Burger", {"burger": 1}, complete=False)
+        answers = [frame("Burger, Taco", {"burger": 1}), cut, cut]
+        assert seen(answers)["Taco"][0] == 1
+
+    def test_only_cut_answers_leave_the_whole_menu_in_doubt(self):
+        found = seen([frame("Burger", {"burger": 1}, complete=False)])
+        assert set(found) == set(DEMO.names)
+        assert found["Burger"] == (1, 0.5)
+        assert found["Coffee"] == (0, 0.5)
+
+
+class TestWithoutDetectorLabels:
+    def test_the_largest_count_with_the_frames_agreement(self):
+        answers = [frame("Burger 2", {"cup": 1}), frame("Burger", {}), frame("Burger, Fish", {})]
+        found = seen(answers, PLAIN)
+        assert found["Burger"] == (2, 0.5 + 0.5 / 3)
+        assert found["Fish"] == (1, 0.5 + 0.5 / 3)
+        assert all(confidence >= DOUBT_BELOW for _, confidence in found.values())
+
+    def test_no_menu_at_all(self):
+        assert fuse([frame("burger", {}), frame("Burger", {})]) == (SeenItem("Burger", 1, 1.0),)
+
+    def test_a_detector_that_says_nothing_is_no_witness(self):
+        assert seen([frame("Taco", {}), frame("Taco", {})]) == {"Taco": (1, 1.0)}
+
+
+COUNTS = st.dictionaries(st.sampled_from(DEMO.names), st.integers(1, 3), max_size=4)
+
+
+@st.composite
+def frames(draw):
+    """A frame of any items, whose detector is right, blind or seeing double."""
+    count = draw(COUNTS)
+    boxes = Counter()
+    for name, quantity in count.items():
+        boxes[GROUP_OF[name]] += quantity
+    for label in list(boxes):
+        boxes[label] = max(0, boxes[label] + draw(st.sampled_from([0, 0, 0, -1, 1])))
+    items = tuple(Item(name, quantity) for name, quantity in count.items())
+    return FrameAnswer(items, boxes, draw(st.floats(0, 100)), complete=draw(st.sampled_from([True, True, True, False])))
+
+
+ANSWERS = st.lists(frames(), min_size=1, max_size=5)
+
+
+@given(ANSWERS, st.randoms(use_true_random=False), st.sampled_from([DEMO, PLAIN, None]))
+def test_the_frames_order_decides_nothing(answers, random, menu):
+    shuffled = list(answers)
+    random.shuffle(shuffled)
+    assert fuse(answers, menu) == fuse(shuffled, menu)
+
+
+@given(ANSWERS)
+def test_nothing_is_counted_that_no_frame_says(answers):
+    said = [Counter({item.name: item.quantity for item in answer.items}) for answer in answers]
+    totals = Counter()
+    for item in fuse(answers, DEMO):
+        assert item.quantity <= max(count[item.name] for count in said)
+        assert 0 <= item.confidence <= 1
+        totals[GROUP_OF[item.name]] += item.quantity
+    for group, total in totals.items():
+        names = [name for name in DEMO.names if GROUP_OF[name] == group]
+        assert total <= max(sum(count[name] for name in names) for count in said)
+
+
+@given(ANSWERS, frames())
+def test_without_labels_one_more_frame_never_lowers_a_count(answers, more):
+    before = {item.name: item.quantity for item in fuse(answers, PLAIN)}
+    after = {item.name: item.quantity for item in fuse([*answers, more], PLAIN)}
+    assert all(after.get(name, 0) >= quantity for name, quantity in before.items())
+
+
+@given(st.lists(COUNTS, min_size=1, max_size=4))
+def test_where_the_detector_always_agrees_the_largest_total_of_each_group_is_taken(counts):
+    answers = []
+    for count in counts:
+        boxes = Counter()
+        for name, quantity in count.items():
+            boxes[GROUP_OF[name]] += quantity
+        answers.append(FrameAnswer(tuple(Item(*pair) for pair in count.items()), boxes, 0.0))
+    totals = Counter()
+    for item in fuse(answers, DEMO):
+        totals[GROUP_OF[item.name]] += item.quantity
+    for group in set(GROUP_OF.values()):
+        assert totals[group] == max(answer.detected[group] for answer in answers)
+
+
+@given(frames(), st.integers(1, 4))
+def test_a_frame_said_again_changes_no_count(answer, times):
+    once = [(item.name, item.quantity) for item in fuse([answer], DEMO) if item.quantity]
+    again = [(item.name, item.quantity) for item in fuse([answer] * times, DEMO) if item.quantity]
+    assert once == again
