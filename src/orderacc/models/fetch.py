@@ -144,9 +144,9 @@ class _Transfer:
         part.replace(path)
 
     def _bar(self, name: str, before: int, total: int) -> type:
-        progress = self.progress
+        progress, base = self.progress, self.hub.utils.tqdm
 
-        class Bar(self.hub.utils.tqdm):  # type: ignore[name-defined,misc]  an untyped base
+        class Bar(base):  # type: ignore[misc,valid-type]  # an untyped base
             """Hands the hub's byte counts on and draws nothing."""
 
             def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401  likewise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from orderacc.errors import ModelError
 from orderacc.models.vlm_files import looks_like_vlm, missing_vlm_files
@@ -75,9 +75,7 @@ class ModelInfo:
 def _from_manifest(folder: Path) -> ModelInfo:
     path = folder / MANIFEST
     manifest = _load(path)
-    kind = manifest.get("kind")
-    if kind not in get_args(Kind):
-        raise _broken(path, f"kind must be one of {', '.join(get_args(Kind))}, not {kind!r}")
+    kind = _kind(path, manifest.get("kind"))
     vocabulary = manifest.get("vocabulary")
     return ModelInfo(
         model_id=str(manifest.get("id") or folder.name),
@@ -89,6 +87,13 @@ def _from_manifest(folder: Path) -> ModelInfo:
         labels=_names(path, "labels", manifest.get("labels", [])),
         missing=tuple(missing_vlm_files(folder)) if kind == "vlm" else _missing_network(folder),
     )
+
+
+def _kind(path: Path, value: object) -> Kind:
+    for kind in get_args(Kind):
+        if value == kind:
+            return cast("Kind", kind)
+    raise _broken(path, f"kind must be one of {', '.join(get_args(Kind))}, not {value!r}")
 
 
 def _load(path: Path) -> dict[str, Any]:

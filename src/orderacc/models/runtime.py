@@ -25,7 +25,7 @@ def import_openvino(module: str = "openvino") -> Any:  # noqa: ANN401  the modul
         The module.
     """
     if "openvino" not in sys.modules and TELEMETRY_PACKAGE not in sys.modules:
-        sys.modules[TELEMETRY_PACKAGE] = None  # type: ignore[assignment]  the documented way to block an import
+        sys.modules[TELEMETRY_PACKAGE] = None  # type: ignore[assignment]  # the documented way to block an import
         try:
             import_module("openvino")
         finally:
