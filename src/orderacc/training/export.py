@@ -1,0 +1,64 @@
+"""From trained weights to the INT8 OpenVINO model that openvino-genai loads, with its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orderacc.training.architecture import VIEW_HEIGHT, VIEW_WIDTH, save_processor
+from orderacc.training.tokenizer import save_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+MANIFEST = "orderacc.json"
+
+
+def export(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, names: Sequence[str], target: Path) -> None:
+    """Write the model as OpenVINO IR with INT8 weights.
+
+    Args:
+        model: The trained Hugging Face model, float32 on the CPU.
+        tokenizer: Its tokenizer.
+        names: The menu it knows.
+        target: Directory to write; replaced when it exists.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        source, result = Path(scratch) / "torch", Path(scratch) / "openvino"
+        model.save_pretrained(source)
+        save_tokenizer(tokenizer, source)
+        save_processor(source)
+        command = [sys.executable, "-m", "optimum.commands.optimum_cli", "export", "openvino", "--model", str(source)]
+        command += ["--task", "image-text-to-text", "--weight-format", "int8", str(result)]
+        subprocess.run(command, check=True)  # noqa: S603  optimum's own command with our own paths
+        write_manifest(result, names)
+        if target.exists():
+            shutil.rmtree(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(result, target)
+
+
+def write_manifest(directory: Path, names: Sequence[str]) -> None:
+    """Say what the model is and which menu and view it was made for; the version is the weights' own hash."""
+    digest = hashlib.sha256()
+    for weights in sorted(directory.glob("*.bin")):
+        digest.update(weights.read_bytes())
+    manifest = {
+        "schema": 1,
+        "id": "demo-vlm",
+        "kind": "vlm",
+        "version": digest.hexdigest()[:12],
+        "vocabulary": list(names),
+        "view": {"width": VIEW_WIDTH, "height": VIEW_HEIGHT},
+        "license": "Apache-2.0",
+        "trained_on": "orderacc.simulator",
+    }
+    (directory / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
