@@ -9,9 +9,9 @@ import json
 import re
 from dataclasses import dataclass, field
 from itertools import count
-from json.decoder import scanstring
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from orderacc.errors import ConfigError, Finding
 
@@ -24,6 +24,9 @@ __all__ = ["Document", "FieldPath", "dotted", "read_document"]
 
 FieldPath: TypeAlias = tuple[str | int, ...]
 """Keys and 0-based indexes from the top of a document to a value."""
+
+MOST_VALUES: Final = 200_000
+"""Most values of a YAML file once aliases are put in."""
 
 _JSON_TOKEN = re.compile(r'[{}\[\],:"]|[^\s{}\[\],:"]+')
 
@@ -113,7 +116,7 @@ def _read_yaml(file: str, text: str) -> Document:
     try:
         loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
-        findings = list(_yaml_twice(file, root))
+        findings = [*_yaml_too_large(file, root), *_yaml_twice(file, root)]
         data = loader.construct_document(root) if root is not None and not findings else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -128,6 +131,25 @@ def _read_yaml(file: str, text: str) -> Document:
     if findings:
         raise ConfigError(findings)
     return Document(file, data, text, root)
+
+
+def _yaml_too_large(file: str, root: yaml.Node | None) -> Iterator[Finding]:
+    """Anchors that contain themselves, or that repeat each other until a short file is an endless one."""
+    sizes: dict[int, float] = {}
+
+    def size(node: yaml.Node) -> float:
+        if id(node) not in sizes:
+            sizes[id(node)] = inf  # as long as it is not known: what contains itself has no end
+            entries = () if isinstance(node.value, str) else node.value
+            sizes[id(node)] = 1 + sum(size(each) for entry in entries for each in _nodes(entry))
+        return sizes[id(node)]
+
+    if root is not None and size(root) > MOST_VALUES:
+        yield Finding(file, 0, 0, "", f"more than {MOST_VALUES} values once every alias is put in")
+
+
+def _nodes(entry: yaml.Node | tuple[yaml.Node, yaml.Node]) -> tuple[yaml.Node, ...]:
+    return entry if isinstance(entry, tuple) else (entry,)
 
 
 def _yaml_twice(file: str, root: yaml.Node | None) -> Iterator[Finding]:
@@ -187,6 +209,7 @@ def _json_position(text: str, path: FieldPath) -> tuple[int, int]:
 
 def _json_offsets(text: str) -> Iterator[tuple[FieldPath, int]]:
     """Every key and element of well-formed JSON with its offset, in the order of the text."""
+    strings = json.JSONDecoder()
     parents: list[tuple[FieldPath, Iterator[int] | None]] = []  # open containers; arrays count their elements
     path: FieldPath = ()
     key_next = False
@@ -199,7 +222,7 @@ def _json_offsets(text: str) -> Iterator[tuple[FieldPath, int]]:
         elif mark in "}]":
             parents.pop()
         elif key_next:
-            key, at = scanstring(text, at)
+            key, at = strings.raw_decode(text, match.start())
             path, key_next = (*container, key), False
             yield path, match.start()
         else:
@@ -207,7 +230,7 @@ def _json_offsets(text: str) -> Iterator[tuple[FieldPath, int]]:
                 path = (*container, next(indexes))
                 yield path, match.start()
             if mark == '"':
-                at = scanstring(text, at)[1]
+                at = strings.raw_decode(text, match.start())[1]
             elif mark in "{[":
                 parents.append((path, count() if mark == "[" else None))
                 key_next = mark == "{"

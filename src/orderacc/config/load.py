@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from pydantic import ValidationError
 
@@ -48,7 +48,7 @@ def load_config(path: Path | str, *, environment: Mapping[str, str] | None = Non
     findings: list[Finding] = []
     overrides = list(_overrides(variables, document.data, findings))
     written = _overlaid(document.data, overrides)
-    sources = {override.path: override.name for override in overrides}
+    sources: dict[FieldPath, str] = {override.path: override.name for override in overrides}
 
     def complain(place: FieldPath, message: str) -> None:
         if place in sources:
@@ -78,7 +78,7 @@ def load_config(path: Path | str, *, environment: Mapping[str, str] | None = Non
 @dataclass(frozen=True, slots=True)
 class _Override:
     name: str
-    path: FieldPath
+    path: tuple[str, ...]
     value: Any
 
 
@@ -142,7 +142,7 @@ def _station_mistakes(data: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
             yield ("stations", index, "roi"), "should be left, top, right, bottom, with left < right and top < bottom"
 
 
-def _is_box(value: object) -> bool:
+def _is_box(value: object) -> TypeGuard[list[float]]:
     return isinstance(value, list) and len(value) == 4 and all(isinstance(each, (int, float)) for each in value)
 
 

@@ -30,9 +30,9 @@ _PLAIN: Final = {
 
 def did_you_mean(word: object, choices: Iterable[str]) -> str:
     """`, did you mean 'x'?` if one of the choices is close, else nothing."""
-    close = get_close_matches(str(word).lower(), {choice.lower(): choice for choice in choices}, n=1, cutoff=0.6)
-    exact = {choice.lower(): choice for choice in choices}
-    return f", did you mean '{exact[close[0]]}'?" if close else ""
+    spelled = {choice.lower(): choice for choice in choices}
+    close = get_close_matches(str(word).lower(), spelled, n=1, cutoff=0.6)
+    return f", did you mean '{spelled[close[0]]}'?" if close else ""
 
 
 def explain(error: ErrorDetails, written: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401  parsed text
@@ -45,7 +45,7 @@ def explain(error: ErrorDetails, written: Any, schema: dict[str, Any]) -> str:  
     """
     path, kind = error["loc"], error["type"]
     if kind == "extra_forbidden":
-        keys = list(_at(schema, path[:-1]).get("properties", {}))
+        keys = sorted(_at(schema, path[:-1]).get("properties", {}))
         message = "there is no such key" + (did_you_mean(path[-1], keys) or f"; there are: {', '.join(keys)}")
     elif kind in ("union_tag_not_found", "union_tag_invalid"):
         types = list(_mapping(_at(schema, path)))

@@ -148,7 +148,7 @@ class TrackingConfig(Section):
     """It counts as empty this long after the last item, slip or hand was seen."""
     idle_after: Seconds = 20.0
     """A visit ends when the picture has not changed for this long."""
-    change_threshold: Share = 0.02
+    change_threshold: Share = 0.005
     """Change between two frames above which something happened."""
     max_visit: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 300.0
     """A visit ends after this long; what goes on is a visit of its own."""

@@ -147,7 +147,8 @@ def _index(items: tuple[MenuItem, ...]) -> dict[str, MenuItem]:
 
 def _read_items(document: Document) -> tuple[MenuItem, ...]:
     findings: list[Finding] = []
-    data, base = document.data, ()
+    data = document.data
+    base: FieldPath = ()
     if isinstance(data, dict) and "items" in data:
         data, base = data["items"], ("items",)
     if not isinstance(data, list) or not data:

@@ -124,6 +124,6 @@ def _by_programme(
         limits[len(rows) + columns.index(column), index] = 1
     most = [supply[row] for row in rows] + [demand[column] for column in columns]
     solved = linprog([-scores[pair] for pair in pairs], A_ub=limits, b_ub=most, method="highs-ds")
-    for (row, column), units in zip(pairs, solved.x, strict=True):
-        if round(units):
-            yield row, column, round(units)
+    for (row, column), units in zip(pairs, np.rint(np.asarray(solved.x)).astype(int).tolist(), strict=True):
+        if units:
+            yield row, column, units
