@@ -1,0 +1,124 @@
+"""Looks at a station's frames, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, Protocol
+
+from orderacc.domain.detections import BAG, HAND, SLIP
+from orderacc.domain.evidence import Candidate
+from orderacc.perception.appearance import change_between, likeness, look_at_counter, look_at_slip
+from orderacc.perception.paper import rectify
+from orderacc.perception.quality import score_candidate
+from orderacc.perception.reading_policy import ReadingPolicy
+from orderacc.tracking.observation import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orderacc.domain.detections import Box, Detection, SlipReading
+    from orderacc.domain.frames import Frame, Image
+    from orderacc.perception.appearance import CounterLook, SlipLook
+    from orderacc.perception.slip import SlipReader
+
+SAME_LOOK: Final = 0.85
+"""Likeness from which a slip is taken for the one last read: one slip over time has .93 to 1, two have .75 at most."""
+
+
+class ObjectDetector(Protocol):
+    """Finds things in a frame; `Detector` is one."""
+
+    def detect_now(self, image: Image) -> tuple[Detection, ...]:
+        """What is seen in a BGR uint8 [H, W, 3] frame, boxes in its pixels."""
+        ...
+
+
+class Observer:
+    """Turns one station's frames into observations, in frame order and by frame time only.
+
+    All work is done in one thread of its own, so the event loop stays free and the slip reader, which is not thread
+    safe, sees one call at a time. The detector may be shared between observers, the reader may not.
+
+    Args:
+        detector: Finds items, slips, hands and bags.
+        reader: Reads order numbers.
+    """
+
+    def __init__(self, detector: ObjectDetector, reader: SlipReader) -> None:
+        self._detector = detector
+        self._reader = reader
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="observer")
+        self._policy = ReadingPolicy()
+        self._counter: CounterLook | None = None
+        self._read_look: SlipLook | None = None
+        self._slip_box: Box | None = None
+
+    async def observe(self, frame: Frame) -> tuple[Observation, Candidate]:
+        """Look at the next frame.
+
+        Args:
+            frame: Later than the one before.
+
+        Returns:
+            What it says about the counter, and itself as possible evidence.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.observe_now, frame)
+
+    def observe_now(self, frame: Frame) -> tuple[Observation, Candidate]:
+        """The same in the calling thread; not beside `observe`."""
+        detections = self._detector.detect_now(frame.image)
+        slip = self._choose_slip(detections)
+        look = look_at_slip(frame.image, slip.box) if slip else None
+        alike = look is not None and self._read_look is not None and likeness(self._read_look, look) >= SAME_LOOK
+        reading = self._read(frame, detections, slip, look, alike=alike)
+        counter = look_at_counter(frame.image)
+        change = change_between(self._counter, counter) if self._counter else 0.0
+        self._counter = counter
+        observation = Observation(
+            at=frame.at,
+            frame_index=frame.index,
+            detections=detections,
+            slip_seen=slip is not None,
+            slip_changed=slip is not None and not alike,
+            slip=reading,
+            change=change,
+        )
+        return observation, Candidate(frame, detections, score_candidate(frame.image, detections))
+
+    def close(self) -> None:
+        """Let the thread end once it has finished its frame."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _choose_slip(self, detections: Sequence[Detection]) -> Detection | None:
+        """The slip followed so far while it is in view, otherwise the surest one."""
+        slips = [detection for detection in detections if detection.label == SLIP]
+        known = self._slip_box
+        followed = [slip for slip in slips if known is not None and slip.box.iou(known) > 0]
+        chosen = max(
+            followed or slips, key=lambda slip: (slip.box.iou(known) if known else 0.0, slip.score), default=None
+        )
+        self._slip_box = chosen.box if chosen else None
+        return chosen
+
+    def _read(
+        self,
+        frame: Frame,
+        detections: Sequence[Detection],
+        slip: Detection | None,
+        look: SlipLook | None,
+        *,
+        alike: bool,
+    ) -> SlipReading | None:
+        hands = [detection.box for detection in detections if detection.label == HAND]
+        covered = slip is not None and any(slip.box.intersection(hand) > 0 for hand in hands)
+        wanted = self._policy.wants(frame.at, seen=look is not None, alike=alike, covered=covered)
+        if not wanted or slip is None:
+            return None
+        above = [detection.box for detection in detections if detection.label not in {SLIP, HAND, BAG}]
+        view = rectify(frame.image, slip.box, above)
+        reading = self._reader.read(view) if view is not None else None
+        self._policy.tried(frame.at, reading.text if reading else None)
+        if reading is not None:
+            self._read_look = look
+        return reading
