@@ -12,11 +12,13 @@ pytest.importorskip("transformers", reason="needs the `train` extra")
 
 from orderacc.simulator.menu import NAMES  # noqa: E402  only where torch is
 from orderacc.training.architecture import CELLS, COLUMNS, ROWS, BatchedVision, build_model, patchify, positions  # noqa: E402
+from orderacc.training.joint import Halves, train_joint  # noqa: E402
 from orderacc.training.labels import centre_map, codebook, encode, patch_map, split_centres  # noqa: E402
-from orderacc.training.language import build_dialogue, choose_menu, imagine  # noqa: E402
+from orderacc.training.language import build_dialogue, choose_menu, imagine, train_language  # noqa: E402
 from orderacc.training.optim import Clock, Optimizer, orthogonal, schedule  # noqa: E402
 from orderacc.training.pictures import HELD_OUT, MOST, Batch, Pool, example, examples, stack, vary  # noqa: E402
 from orderacc.training.tokenizer import Script, build_tokenizer  # noqa: E402
+from orderacc.training.vision import train_vision  # noqa: E402
 from orderacc.vlm.prompt import format_answer  # noqa: E402
 
 
@@ -176,3 +178,19 @@ def test_batches_count_repeated_items():
     classes[0, :3] = [2, 2, 4]
     batch = Batch(np.zeros((1, 1, 1, 3), np.uint8), classes, np.zeros((1, MOST, 4), np.float32))
     assert batch.counts(14)[0, [2, 4]].tolist() == [2, 1]
+
+
+def test_every_phase_trains_leaves_a_checkpoint_and_takes_it_up(tmp_path, tokenizer, capsys):
+    model = build_model(tokenizer)
+    script = Script(tokenizer, NAMES)
+    halves = Halves(tmp_path / "vision.pt", tmp_path / "language.pt", tmp_path / "joint.pt")
+    pool = Pool(tmp_path / "pool", NAMES, 1, size=8, reuse=4)
+    for minutes in (0.005, 0.005, 0.05):
+        train_language(model, script, halves.language, minutes, seed=1, batch=2)
+        train_vision(model, pool, None, halves.vision, minutes, menu=len(NAMES), batch=2)
+        train_joint(model, script, pool, None, halves, minutes=minutes, batch=2)
+    for path in (halves.vision, halves.language, halves.joint):
+        state = torch.load(path, weights_only=True)
+        assert state["step"] >= 1
+        assert state["used"] >= 3.0
+    assert "language done" in capsys.readouterr().out

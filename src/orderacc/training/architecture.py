@@ -131,7 +131,7 @@ def patchify(pictures: Tensor) -> Tensor:
     return blocks.reshape(len(pictures), PATCHES, 3 * PATCH * PATCH)
 
 
-class BatchedVision(nn.Module):
+class BatchedVision(nn.Module):  # type: ignore[misc]  # torch is not followed
     """The vision tower's forward pass for a batch of pictures of the view's size.
 
     Shares its weights with the Hugging Face module; `tests` hold the two equal.

@@ -10,7 +10,7 @@ import torch
 
 from orderacc.training.architecture import BatchedVision
 from orderacc.training.language import answer_loss, build_dialogue
-from orderacc.training.optim import RANK, WORLD, Clock, Optimizer, device, save_state, schedule
+from orderacc.training.optim import RANK, WORLD, Clock, Optimizer, device, precision, save_state, schedule
 from orderacc.training.vision import DenseTask, measure_vision
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ def load_halves(model: PreTrainedModel, task: DenseTask | None, halves: Halves) 
     model.tie_weights()
 
 
-@torch.no_grad()
 def measure(model: PreTrainedModel, tower: BatchedVision, script: Script, batch: Batch) -> float:
     """Share of pictures whose whole answer is right, asked with the whole menu."""
     counts = batch.counts(len(script.names))
     right = 0.0
     for start in range(0, len(counts), 32):
-        seen, _ = tower(torch.from_numpy(batch.pictures[start : start + 32]).to(device()))
-        _, exact = answer_loss(model, seen, build_dialogue(script, counts[start : start + 32], None))
+        with torch.no_grad():
+            seen, _ = tower(torch.from_numpy(batch.pictures[start : start + 32]).to(device()))
+            _, exact = answer_loss(model, seen, build_dialogue(script, counts[start : start + 32], None))
         right += exact.float().sum().item()
     return right / len(counts)
 
@@ -104,9 +104,10 @@ def train_joint(
 
     while share < 1:
         drawn = pool.draw(batch)
-        seen, patches = tower(torch.from_numpy(drawn.pictures).to(device()))
-        told, exact = answer_loss(model, seen, build_dialogue(script, drawn.counts(menu), rng))
-        loss = told + DENSE_SHARE * task.loss(seen, patches, tower.patch_place, drawn)
+        with precision():
+            seen, patches = tower(torch.from_numpy(drawn.pictures).to(device()))
+            told, exact = answer_loss(model, seen, build_dialogue(script, drawn.counts(menu), rng))
+            loss = told + DENSE_SHARE * task.loss(seen, patches, tower.patch_place, drawn)
         share = optimizer.step(loss, rate * schedule(share, step), clock.share)
         step += 1
         losses.append(told.item())

@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812  the name every torch programmer k
 
 from orderacc.training.architecture import CELLS, VIEW_HEIGHT, VIEW_WIDTH, positions
 from orderacc.training.labels import centre_map, codebook, encode
-from orderacc.training.optim import Clock, Optimizer, device, save_state, schedule
+from orderacc.training.optim import Clock, Optimizer, device, precision, save_state, schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +175,8 @@ def train_language(
 
     while share < 1:
         counts, tokens = imagine(batch, len(script.names), rng)
-        loss, exact = answer_loss(model, tokens.to(device()), build_dialogue(script, counts, rng))
+        with precision():
+            loss, exact = answer_loss(model, tokens.to(device()), build_dialogue(script, counts, rng))
         share = optimizer.step(loss, 2e-3 * schedule(share, step), clock.share)
         step += 1
         losses.append(loss.item())
@@ -190,4 +191,5 @@ def train_language(
         if clock.due("save", 120):
             save_state(path, checkpoint)
     save_state(path, checkpoint)
-    print(f"language done: step {step} loss {np.mean(losses[-100:]):.4f} exact {np.mean(hits[-100:]):.3f}", flush=True)
+    if hits:
+        print(f"language done: step {step} exact {np.mean(hits[-100:]):.3f}", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 RANK: Final = int(os.environ.get("RANK", "0"))
@@ -30,6 +32,11 @@ _POLYNOMIALS: Final = (
 def device() -> torch.device:
     """Where to train: the first CUDA device, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def precision() -> AbstractContextManager[object]:
+    """Around forward passes: bfloat16 on CUDA, nothing on a CPU."""
+    return torch.autocast("cuda", torch.bfloat16) if torch.cuda.is_available() else nullcontext()
 
 
 def start_process() -> None:
@@ -72,14 +79,20 @@ class Muon:
             groups.setdefault(shape, []).extend((index, part) for part in range(parts))
         self._groups = groups
 
-    @torch.no_grad()
     def step(self, rate: float) -> None:
         """Update the matrices from their gradients."""
+        with torch.no_grad():
+            self._update(rate, self._nudges())
+
+    def _nudges(self) -> list[Tensor]:
         nudges = []
         for matrix, state in zip(self.matrices, self.state, strict=True):
             gradient = matrix.grad if matrix.grad is not None else torch.zeros_like(matrix)
             state.lerp_(gradient, 1 - self.momentum)
             nudges.append(gradient.lerp(state, self.momentum))
+        return nudges
+
+    def _update(self, rate: float, nudges: Sequence[Tensor]) -> None:
         for (rows, columns), members in self._groups.items():
             pieces = [self._piece(nudges[index], index, part) for index, part in members]
             batch = torch.stack([piece.T if piece.shape[0] > piece.shape[1] else piece for piece in pieces])

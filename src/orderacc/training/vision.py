@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from orderacc.training.architecture import VISION_WIDTH, BatchedVision
 from orderacc.training.labels import centre_map, codebook, encode, patch_map
-from orderacc.training.optim import RANK, WORLD, Clock, Optimizer, device, save_state, schedule
+from orderacc.training.optim import RANK, WORLD, Clock, Optimizer, device, precision, save_state, schedule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orderacc.training.pictures import Batch, Pool
 
 
-class DenseTask(nn.Module):
+class DenseTask(nn.Module):  # type: ignore[misc]  # torch is not followed
     """Says for every visual token what is centred there, and for every patch what lies there and where its centre is.
 
     Only training needs it: it tells each place of a picture what it should have seen, which one answer cannot.
@@ -55,7 +55,7 @@ class DenseTask(nn.Module):
             batch: What the pictures show.
         """
         where = cells.device
-        middle = (batch.boxes[..., :2] + batch.boxes[..., 2:]) / 2
+        middle = (batch.boxes[..., :2] + batch.boxes[..., 2:]) * np.float32(0.5)
         centred = torch.from_numpy(centre_map(batch.classes, middle, self.menu)).to(where)
         none = (1 - centred.sum(-1, keepdim=True)).clamp(min=0)
         wanted = torch.cat([centred, none], -1)
@@ -79,7 +79,6 @@ class DenseTask(nn.Module):
         return loss + 0.5 * far.sum() / covered.sum().clamp(min=1)
 
 
-@torch.no_grad()
 def measure_vision(tower: BatchedVision, task: DenseTask, batch: Batch) -> dict[str, float]:
     """How good the tower is, read off its beliefs without the language half.
 
@@ -92,9 +91,10 @@ def measure_vision(tower: BatchedVision, task: DenseTask, batch: Batch) -> dict[
     sums, right, total = [], 0, 0
     for start in range(0, len(counts), 32):
         pictures = torch.from_numpy(batch.pictures[start : start + 32]).to(device())
-        cells, patches = tower(pictures)
-        sums.append(task.beliefs(cells)[..., :-1].sum(1).cpu().numpy())
-        said = task.patch(F.rms_norm(patches, (VISION_WIDTH,)))[..., :-2].argmax(-1).cpu().numpy()
+        with torch.no_grad():
+            cells, patches = tower(pictures)
+            sums.append(task.beliefs(cells)[..., :-1].sum(1).cpu().numpy())
+            said = task.patch(F.rms_norm(patches, (VISION_WIDTH,)))[..., :-2].argmax(-1).cpu().numpy()
         kind = kinds[start : start + 32][:, tower.patch_place.cpu().numpy()]
         right += int(((said == kind) & (kind < task.menu)).sum())
         total += int((kind < task.menu).sum())
@@ -103,7 +103,15 @@ def measure_vision(tower: BatchedVision, task: DenseTask, batch: Batch) -> dict[
 
 
 def train_vision(
-    model: PreTrainedModel, pool: Pool, check: Batch | None, path: Path, minutes: float, *, menu: int, batch: int
+    model: PreTrainedModel,
+    pool: Pool,
+    check: Batch | None,
+    path: Path,
+    minutes: float,
+    *,
+    menu: int,
+    batch: int,
+    until: float = 1.0,
 ) -> None:
     """Teach the vision half; resumes from `path` when it is there.
 
@@ -115,6 +123,7 @@ def train_vision(
         minutes: Wall time.
         menu: Length of the menu.
         batch: Pictures a step and process.
+        until: Share of the minutes at which to stop for now.
     """
     tower, task = BatchedVision(model.model.visual).to(device()), DenseTask(menu).to(device())
     named = [*model.model.visual.named_parameters(), *((f"task.{name}", p) for name, p in task.named_parameters())]
@@ -136,10 +145,11 @@ def train_vision(
             "weights": weights, "task": heads, "optimizer": optimizer.state_dict(), "used": clock.used, "step": step,
         }  # fmt: skip
 
-    while share < 1:
+    while share < until:
         drawn = pool.draw(batch)
-        cells, patches = tower(torch.from_numpy(drawn.pictures).to(device()))
-        loss = task.loss(cells, patches, tower.patch_place, drawn)
+        with precision():
+            cells, patches = tower(torch.from_numpy(drawn.pictures).to(device()))
+            loss = task.loss(cells, patches, tower.patch_place, drawn)
         # The joint phase goes on from here, so the rate ends at a fifth and not at nothing.
         share = optimizer.step(loss, 2e-3 * schedule(share, step, floor=0.2), clock.share)
         step += 1
