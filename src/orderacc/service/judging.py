@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ from orderacc.domain.detections import NOT_ITEMS
 from orderacc.domain.verdicts import FrameRef, Timings, Verdict
 from orderacc.errors import EngineError, OrdersError
 from orderacc.validation import FrameAnswer, fuse, judge
-from orderacc.vlm.answer import parse_answer
+from orderacc.vlm.answer import read_answer
 from orderacc.vlm.engine import VlmRequest
 from orderacc.vlm.prompt import answer_grammar, build_prompt
 from orderacc.vlm.view import render_view, view_window
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from orderacc.domain.detections import Box
     from orderacc.domain.evidence import Candidate, Evidence
     from orderacc.domain.menus import Menu
     from orderacc.domain.orders import Item, Order
-    from orderacc.domain.verdicts import ModelVersions, SeenItem
+    from orderacc.domain.verdicts import ModelVersions
     from orderacc.orders import OrderBook
     from orderacc.validation import Strategy
     from orderacc.vlm.batcher import VlmBatcher
@@ -116,16 +117,20 @@ class OrderJudge:
             *(self._ask(f"{evidence.visit_id}/{index}", frame) for index, frame in enumerate(evidence.frames))
         )
         answered = time.monotonic()
+        looks = [look for look in map(_look, evidence.frames, answers) if look is not None]
         given = [answer for answer in answers if answer is not None]
-        if not given:
+        if not looks:
             return undetermined("engine_failed", expected=order.items)
         engine_ms = max(answer.engine_ms for answer in given)
-        seen = self._fuse(evidence, answers)
         verdict = judge(
-            order.items, seen, menu=self._menu, strategy=self._settings.strategy, threshold=self._settings.threshold
+            order.items,
+            fuse(looks, self._menu),
+            menu=self._menu,
+            strategy=self._settings.strategy,
+            threshold=self._settings.threshold,
         )
-        if len(given) < len(answers) and verdict.status == "accurate":
-            # The frame that got no answer may be the one that shows what is wrong.
+        if len(looks) < len(answers):
+            # The frame that got no answer may be the one that shows what is wrong, or what seems to be missing.
             verdict = replace(verdict, status="unsure", reason="engine_failed", sentence=SENTENCES["engine_failed"])
         return replace(
             verdict,
@@ -149,19 +154,6 @@ class OrderJudge:
             return await self._batcher.ask(request)
         except EngineError:
             return None
-
-    def _fuse(self, evidence: Evidence, answers: list[VlmAnswer | None]) -> tuple[SeenItem, ...]:
-        looks = [
-            FrameAnswer(
-                items=tuple(parse_answer(answer.text)),
-                detected=Counter(d.label for d in candidate.detections if d.label not in NOT_ITEMS),
-                at=candidate.frame.at,
-                complete=answer.complete,
-            )
-            for candidate, answer in zip(evidence.frames, answers, strict=True)
-            if answer is not None
-        ]
-        return fuse(looks, self._menu)
 
     def _signed(self, verdict: Verdict, evidence: Evidence, epoch: datetime) -> Verdict:
         """Add whose verdict it is and what it rests on."""
@@ -193,3 +185,22 @@ def undetermined(reason: str, expected: Iterable[Item] = ()) -> Verdict:
         expected: The order's lines, if it is known.
     """
     return Verdict("undetermined", reason, SENTENCES[reason], expected=tuple(expected), confidence=0.0)
+
+
+def _look(candidate: Candidate, answer: VlmAnswer | None) -> FrameAnswer | None:
+    """What a frame shows by both witnesses; None when the model failed on it or wrote what cannot be understood."""
+    if answer is None:
+        return None
+    parsed = read_answer(answer.text)
+    if not parsed.understood:
+        return None
+    boxes: dict[str, list[Box]] = defaultdict(list)
+    for seen in candidate.detections:
+        if seen.label not in NOT_ITEMS:
+            boxes[seen.label].append(seen.box)
+    return FrameAnswer(
+        items=tuple(parsed.items),
+        detected=boxes,
+        at=candidate.frame.at,
+        complete=answer.complete,
+    )

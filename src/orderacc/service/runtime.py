@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orderacc.capture import Delivery, FrameReader
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 RECORDING_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Wall-clock time of frame time 0 of a recording whose start nobody stated."""
+
+EASYOCR_WEIGHTS: Final = Path.home() / ".EasyOCR" / "model"
+"""Where EasyOCR itself keeps its weights."""
 
 
 @dataclass(slots=True)
@@ -125,7 +129,7 @@ def _slip_reader(models: ModelsConfig) -> SlipReader:
     if models.slip_reader == "easyocr":
         from orderacc.perception.easy_ocr import EasyOcrReader
 
-        return EasyOcrReader(models.slip_reader_weights)
+        return EasyOcrReader(models.slip_reader_weights or EASYOCR_WEIGHTS)
     from orderacc.perception.rapid_ocr import RapidOcrReader
 
     return RapidOcrReader()

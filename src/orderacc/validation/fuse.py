@@ -10,8 +10,10 @@ For each group of names, with `said` the model's count of the group in a frame a
 2. The group's total is the largest `said`, with one exception. A count that a single frame says without support is set
    aside when at least `CLEAR` other frames support a smaller one while the detector saw no fewer pieces there: those
    frames had every chance to show more. The next largest count is then looked at in the same way.
-3. The total is split among the names as a frame with that total split it, never by adding frames up. Where such frames
-   disagree, each frame votes for the splits it fits into (no name counted higher than in the split).
+3. The total is split among the names as a frame with that total split it. Where such frames disagree, each frame votes
+   for the splits it fits into (no name counted higher than in the split). Frames are added up in one case: a supported
+   frame counts a name higher, and so many of its pieces lie where the frame with the total has none of the group. Those
+   pieces went into the bag before the others came.
 4. Confidence is agreement times support. Agreement: the share of the votes that fit the split; a frame without support
    has half a vote. Support: 1 if some frame supports the split; `REPEATED` if none does but two or more frames say it;
    `SINGLE` if only one says it; `OVERRULED` if more frames hold more boxes than the total than support it.
@@ -36,6 +38,7 @@ from orderacc.domain.verdicts import SeenItem
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from orderacc.domain.detections import Box
     from orderacc.domain.menus import Menu
     from orderacc.domain.orders import Item
 
@@ -47,6 +50,9 @@ SINGLE: Final = 0.5
 OVERRULED: Final = 0.5
 UNFINISHED: Final = 0.5
 
+SAME_PLACE: Final = 0.2
+"""IoU from which two boxes of a group in two frames are one piece that stayed where it was."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrameAnswer:
@@ -54,24 +60,28 @@ class FrameAnswer:
 
     Attributes:
         items: The model's answer; repeated names add up.
-        detected: The detector's count per label in the same frame; a label it saw nothing of may be left out.
+        detected: The detector's boxes per label in the same frame; a label it saw nothing of may be left out.
         at: Frame time, seconds.
         complete: Whether the model came to the end of its answer.
     """
 
     items: tuple[Item, ...]
-    detected: Mapping[str, int]
+    detected: Mapping[str, Sequence[Box]]
     at: float
     complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """One frame's say about one group: the model's counts by name, and the detector's count if it knows the group."""
+    """One frame's say about one group: the model's counts by name, and the detector's boxes if it knows the group."""
 
     said: tuple[int, ...]
-    boxes: int | None
+    places: tuple[Box, ...] | None
     complete: bool
+
+    @property
+    def boxes(self) -> int | None:
+        return None if self.places is None else len(self.places)
 
     @property
     def total(self) -> int:
@@ -110,7 +120,7 @@ def fuse(answers: Sequence[FrameAnswer], menu: Menu | None = None) -> tuple[Seen
         views = [
             _View(
                 tuple(count[name] for name in names),
-                answer.detected.get(label, 0) if knows and label else None,
+                tuple(answer.detected.get(label, ())) if knows and label else None,
                 answer.complete,
             )
             for answer, count in zip(answers, counts, strict=True)
@@ -163,8 +173,10 @@ def _judge_group(names: tuple[str, ...], views: Sequence[_View]) -> Iterator[tup
         if seen_by_detector >= min(CLEAR, len(views)):
             yield from ((name, 0, OVERRULED) for name in names)
         return
-    split = _choose_split([view for view in standing if view.total == total], views)
-    confidence = _agreement(split, views) * _support(split, views)
+    full = [view for view in standing if view.total == total]
+    shown = _choose_split(full, views)
+    split = _with_bagged(shown, next(view for view in full if view.said == shown), views)
+    confidence = _agreement(split, views) * _support(shown, views)
     for index, name in enumerate(names):
         if split[index] or any(view.said[index] for view in views):
             yield name, split[index], confidence
@@ -191,6 +203,19 @@ def _choose_split(full: Sequence[_View], views: Sequence[_View]) -> tuple[int, .
         return sum(view.vote for view in views if view.fits(split)), said_so, split
 
     return max({view.said for view in full}, key=strength)
+
+
+def _with_bagged(split: tuple[int, ...], shown: _View, views: Sequence[_View]) -> tuple[int, ...]:
+    """Add what only earlier or later frames show, in places that are empty in the frame with the total."""
+    for view in views:
+        if not view.supported or view.places is None or view.fits(split):
+            continue
+        here = shown.places or ()
+        elsewhere = sum(all(place.iou(other) < SAME_PLACE for other in here) for place in view.places)
+        merged = tuple(map(max, view.said, split))
+        if sum(merged) - sum(split) <= elsewhere:
+            split = merged
+    return split
 
 
 def _agreement(split: tuple[int, ...], views: Sequence[_View]) -> float:
