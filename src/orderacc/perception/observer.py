@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 SAME_LOOK: Final = 0.85
 """Likeness from which a slip is taken for the one last read: one slip over time has .93 to 1, two have .75 at most."""
 
+MOVING: Final = 0.004
+"""Change from which something moves in the picture: what is being laid down or taken away shows less than what lies."""
+
+MOVING_WEIGHT: Final = 0.6
+"""What such a frame's score is multiplied with."""
+
 
 class ObjectDetector(Protocol):
     """Finds things in a frame; `Detector` is one."""
@@ -84,7 +90,8 @@ class Observer:
             slip=reading,
             change=change,
         )
-        return observation, Candidate(frame, detections, score_candidate(frame.image, detections))
+        score = score_candidate(frame.image, detections) * (MOVING_WEIGHT if change > MOVING else 1.0)
+        return observation, Candidate(frame, detections, score)
 
     def close(self) -> None:
         """Let the thread end once it has finished its frame."""
