@@ -173,8 +173,8 @@ class OrderJudge:
 
 
 def moment(epoch: datetime, at: float) -> str:
-    """Frame time as ISO 8601 UTC with milliseconds."""
-    return (epoch + timedelta(seconds=at)).isoformat(timespec="milliseconds")
+    """Frame time as ISO 8601 UTC with milliseconds; the epoch is in UTC."""
+    return (epoch + timedelta(seconds=at)).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def undetermined(reason: str, expected: Iterable[Item] = ()) -> Verdict:

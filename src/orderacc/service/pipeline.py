@@ -158,27 +158,33 @@ class Pipeline:
                     state.frames, state.at = state.frames + 1, frame.at
                     if station.progress:
                         station.progress(frame.at)
-                    for evidence in station.tracker.observe(observation, candidate if candidate.score > 0 else None):
-                        await self._close(evidence, station, send)
+                    await self._close(
+                        station.tracker.observe(observation, candidate if candidate.score > 0 else None), station, send
+                    )
         except SourceError as error:
             state.error = error
             _log.error("source_failed", station_id=station.station_id, code=error.code, message=error.message)
         except anyio.get_cancelled_exc_class():
             # Orders still open will not be seen to their end: they wait for their verdict as cancelled ones.
-            for evidence in station.tracker.finish(state.at):
-                self._pending[evidence.visit_id] = _Closed(evidence, station, time.monotonic())
+            self._note(station.tracker.finish(state.at), station)
             raise
         finally:
             station.observer.close()
             state.ended = True
-        for evidence in station.tracker.finish(state.at):
-            await self._close(evidence, station, send)
+        await self._close(station.tracker.finish(state.at), station, send)
 
-    async def _close(self, evidence: Evidence, station: Station, send: MemoryObjectSendStream[_Closed]) -> None:
-        late = station.state.at - evidence.closed_at if station.paced else 0.0
-        closed = _Closed(evidence, station, time.monotonic() - late)
-        self._pending[evidence.visit_id] = closed
-        await send.send(closed)
+    async def _close(self, ended: Sequence[Evidence], station: Station, send: MemoryObjectSendStream[_Closed]) -> None:
+        for closed in self._note(ended, station):
+            await send.send(closed)
+
+    def _note(self, ended: Sequence[Evidence], station: Station) -> list[_Closed]:
+        """Remember orders that await a verdict, all of them before anything can interrupt."""
+        noted = []
+        for evidence in ended:
+            late = station.state.at - evidence.closed_at if station.paced else 0.0
+            noted.append(_Closed(evidence, station, time.monotonic() - late))
+            self._pending[evidence.visit_id] = noted[-1]
+        return noted
 
     async def _judge_orders(self, receive: MemoryObjectReceiveStream[_Closed]) -> None:
         async with receive:

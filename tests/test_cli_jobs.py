@@ -1,0 +1,171 @@
+"""The commands a person types, on real video with the models that ship."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import anyio
+import pytest
+
+from orderacc import replay
+from orderacc.simulator.random_script import random_script
+from orderacc.simulator.scoring import score
+from orderacc.simulator.video import record
+
+ORDERACC = [sys.executable, "-c", "from orderacc.cli import main; main()"]
+
+
+def orderacc(*arguments, **settings):
+    return subprocess.run(
+        [*ORDERACC, *map(str, arguments)], capture_output=True, text=True, timeout=280, check=False, **settings
+    )
+
+
+@pytest.fixture(scope="module")
+def counter(tmp_path_factory):
+    """A recorded counter: two orders."""
+    folder = tmp_path_factory.mktemp("counter")
+    record(random_script(910_200, 2), folder)
+    return folder
+
+
+def test_simulate_writes_the_same_video_for_the_same_seed(tmp_path):
+    for name in ("one", "two"):
+        done = orderacc("simulate", "--seed", 3, "--orders", 1, "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        assert "1 orders" in done.stdout
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == ["inventory.json", "orders.json", "script.json", "station.mp4", "truth.json"]
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_try_judges_a_recorded_video(counter):
+    done = orderacc(
+        "try", counter / "station.mp4", "--orders", counter / "orders.json",
+        "--inventory", counter / "inventory.json", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    verdicts = [json.loads(line) for line in done.stdout.splitlines()]
+    truth = json.loads((counter / "truth.json").read_text())
+    assert [verdict["slip_text"] for verdict in verdicts] == [order["slip_text"] for order in truth["orders"]]
+    assert all(verdict["vlm_calls"] == 3 for verdict in verdicts)
+    assert all(verdict["models"]["detector"].startswith("demo-detector@") for verdict in verdicts)
+
+
+def test_replaying_at_any_speed_gives_the_same_verdicts_from_the_same_frames(counter):
+    async def judged(speed):
+        found = []
+        async for verdict in replay(counter / "station.mp4", orders=counter / "orders.json", speed=speed):
+            content = verdict.to_dict()
+            del content["timings_ms"]
+            found.append(content)
+        return found
+
+    fast, again, slow = (anyio.run(judged, speed) for speed in (None, None, 4.0))
+    assert fast == again == slow
+    truth = json.loads((counter / "truth.json").read_text())
+    from orderacc.service.runtime import RECORDING_EPOCH
+
+    result = score(truth, fast, RECORDING_EPOCH)
+    assert (result.single, result.stray, result.foreign_frames, result.slips_read) == (2, 0, 0, 2)
+
+
+def test_leaving_a_replay_early_leaves_nothing_behind(counter):
+    async def first():
+        verdicts = replay(counter / "station.mp4", orders=counter / "orders.json")
+        verdict = await anext(verdicts)
+        await verdicts.aclose()
+        return verdict
+
+    assert anyio.run(first).slip_text
+
+
+def test_try_names_what_is_wrong_with_its_files(counter, tmp_path):
+    bad = tmp_path / "orders.json"
+    bad.write_text('{"384": [{"name": "Burger", "quantity": 0}]}')
+    done = orderacc("try", counter / "station.mp4", "--orders", bad)
+    assert done.returncode == 1
+    assert f"{bad}:1:" in done.stderr
+    assert "Traceback" not in done.stderr
+    no_video = tmp_path / "station.mp4"
+    no_video.write_text("not a video")
+    done = orderacc("try", no_video, "--orders", counter / "orders.json")
+    assert done.returncode == 1
+    assert "bad_stream" in done.stderr
+    assert orderacc("try", tmp_path / "nowhere.mp4", "--orders", bad).returncode == 2
+
+
+def test_a_menu_the_demo_model_does_not_know_is_refused_with_the_way_out(counter, tmp_path):
+    menu = tmp_path / "inventory.json"
+    menu.write_text('{"items": [{"id": "1", "name": "Bulgogi Bowl", "category": "mains", "aliases": []}]}')
+    done = orderacc("try", counter / "station.mp4", "--orders", counter / "orders.json", "--inventory", menu)
+    assert done.returncode == 1
+    assert "menu_unknown" in done.stderr
+    assert "Bulgogi Bowl" in done.stderr
+    assert "orderacc models fetch" in done.stderr
+
+
+def test_demo_compares_itself_with_the_truth():
+    done = orderacc("demo", "--fast", "--json", "--stations", 2, "--orders", 1)
+    assert done.returncode == 0, done.stderr
+    *verdicts, summary = map(json.loads, done.stdout.splitlines())
+    assert {verdict["station_id"] for verdict in verdicts} == {"counter-1", "counter-2"}
+    assert summary["summary"]["orders"] == 2
+    assert summary["summary"]["single"] == 2
+    assert summary["summary"]["order_end_to_verdict_s"]["p50"] > 0
+
+
+def test_run_judges_its_stations_and_ends_when_they_do(counter, tmp_path):
+    stations = tmp_path / "stations.yaml"
+    stations.write_text(
+        "schema: 1\n"
+        f"stations:\n  - {{id: recorded, source: {{type: file, path: {counter / 'station.mp4'}}}}}\n"
+        "  - {id: simulated, source: {type: simulator, seed: 910201, orders: 1}}\n"
+        f"orders: {{file: {counter / 'orders.json'}}}\n"
+        "results: {file: verdicts.ndjson}\n"
+    )
+    assert orderacc("check", "--stations", stations).returncode == 0
+    done = orderacc("run", "--stations", stations)
+    assert done.returncode == 0, done.stderr
+    verdicts = [json.loads(line) for line in (tmp_path / "verdicts.ndjson").read_text().splitlines()]
+    stations_of = sorted(verdict["station_id"] for verdict in verdicts)
+    assert stations_of == ["recorded", "recorded", "simulated"]
+    logged = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in logged].count("verdict") == 3
+
+
+def test_run_finishes_orders_in_flight_on_sigterm(tmp_path):
+    stations = tmp_path / "stations.yaml"
+    stations.write_text(
+        "schema: 1\nstations:\n  - {id: endless, source: {type: simulator, seed: 5, loop: true}}\n"
+        "results: {file: verdicts.ndjson}\nshutdown_grace: 5\n"
+    )
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*ORDERACC, "run", "--stations", str(stations)], stderr=subprocess.PIPE, text=True, env=environment
+    ) as daemon:
+        events = (json.loads(line)["event"] for line in daemon.stderr)
+        assert next(event for event in events if event in {"verdict", "stopped"}) == "verdict"
+        daemon.send_signal(signal.SIGTERM)
+        rest = list(events)
+        assert daemon.wait(60) == 0
+    assert "stopping" in rest
+    assert rest[-1] == "stopped"
+    ids = [json.loads(line)["verdict_id"] for line in (tmp_path / "verdicts.ndjson").read_text().splitlines()]
+    assert len(ids) == len(set(ids)) >= 1
+
+
+def test_run_says_all_that_is_wrong_with_its_configuration(tmp_path):
+    stations = tmp_path / "stations.yaml"
+    stations.write_text("schema: 1\nstations:\n  - {id: one, sorce: {type: simulator}}\nvlm: {devise: CPU}\n")
+    for command in ("check", "run"):
+        done = orderacc(command, "--stations", stations)
+        assert done.returncode == 1
+        assert f"{stations}:3:" in done.stderr
+        assert "did you mean" in done.stderr
+        assert f"{stations}:4:" in done.stderr
