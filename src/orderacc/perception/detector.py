@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from orderacc.domain.frames import Image
 
-MIN_SCORE = 0.45
+MIN_SCORE = 0.50
 """Default score under which a box is not reported."""
 
 MAX_OVERLAP = 0.55

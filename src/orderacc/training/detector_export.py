@@ -120,7 +120,7 @@ only and knows nothing of real food: it is there so that everything can be tried
 - OpenVINO IR, INT8 (NNCF, {CALIBRATION_PICTURES} calibration pictures), {size / 1e6:.2f} MB.
 - Training: {rendered:,} pictures (sample seeds from {FIRST_TRAINING_SEED}), {steps:,} steps of {batch},
   seed {settings["seed"]}.
-- Reproduce: `python -m orderacc.training detector --out DIR`
+- Reproduce: `python -m orderacc.training detector --out DIR --pictures {rendered} --steps {steps} --batch {batch}`
 
 ## Measured
 
