@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import cv2
 import numpy as np
 import pytest
 
 from orderacc.domain.detections import SLIP, Box
 from orderacc.errors import ModelError
-from orderacc.perception.easy_ocr import EasyOcrReader
+from orderacc.perception.easy_ocr import ALPHABET, EasyOcrReader
 from orderacc.perception.paper import rectify
 from orderacc.perception.rapid_ocr import RapidOcrReader
 from orderacc.perception.slip import read_slip
@@ -117,6 +119,25 @@ def test_easyocr_says_what_is_missing(tmp_path):
     with pytest.raises(ModelError, match="english_g2") as caught:
         EasyOcrReader(tmp_path)
     assert caught.value.code == "model_missing"
+
+
+@pytest.mark.skipif(find_spec("easyocr") is None, reason="the easyocr extra is not installed")
+def test_easyocr_reads_with_a_network_of_ones_own(tmp_path):
+    import torch
+    from easyocr.model.vgg_model import Model
+
+    network = Model(input_channel=1, output_channel=32, hidden_size=16, num_class=len(ALPHABET) + 1)
+    weights = {f"module.{name}": value for name, value in network.state_dict().items()}
+    torch.save(weights, tmp_path / "tiny.pth")
+    (tmp_path / "tiny.py").write_text("from easyocr.model.vgg_model import Model\n", encoding="utf-8")
+    parameters = "network_params: {input_channel: 1, output_channel: 32, hidden_size: 16}\n"
+    described = f'{parameters}imgH: 64\nlang_list: [en]\ncharacter_list: "{ALPHABET}"\n'
+    (tmp_path / "tiny.yaml").write_text(described, encoding="utf-8")
+    reader = EasyOcrReader(tmp_path, network="tiny")
+    frame, box = lay("6819", 0)
+    assert reader.read(rectify(frame, box)) is None
+    assert reader.model_id.startswith("easyocr@")
+    assert reader.model_id.endswith("/tiny")
 
 
 def test_the_reader_names_its_engine(reader):

@@ -6,6 +6,9 @@ it. The weights are the user's to fetch; nothing is downloaded here.
 
 from __future__ import annotations
 
+import re
+import warnings
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,11 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#.:-/&
 """Characters a slip may hold; fewer choices, fewer confusions."""
 
 STANDARD_NETWORK = "english_g2"
+
+_MISSING_OPERATOR = re.compile(r"operator torchvision::(\w+) does not exist")
+
+_declared: dict[str, Any] = {}
+"""Operators declared here; torch forgets a declaration when its library object goes."""
 
 
 class EasyOcrReader:
@@ -50,6 +58,8 @@ class EasyOcrReader:
                 code="model_missing",
             )
         easyocr = _import_easyocr()
+        # its loader asks for pinned memory whatever the device, and torch says so at every line
+        warnings.filterwarnings("ignore", message="'pin_memory' argument is set as true", category=UserWarning)
         try:
             self._engine = easyocr.Reader(
                 ["en"],
@@ -84,16 +94,29 @@ class EasyOcrReader:
 
 
 def _import_easyocr() -> Any:  # noqa: ANN401  the module has no types of its own
-    try:
-        import torch
+    """Import EasyOCR beside a torch without CUDA.
 
-        # torchvision's registry wheel expects this operator of a CUDA build and EasyOCR never calls it
-        if not hasattr(torch.ops.torchvision, "nms"):
-            library = torch.library.Library("torchvision", "FRAGMENT")
-            library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import easyocr
-    except ImportError as error:
-        raise ModelError(
-            f"the EasyOCR slip reader needs its extra: pip install 'orderacc[easyocr]' ({error})", code="model_missing"
-        ) from error
-    return easyocr
+    torchvision's registry wheel is built for CUDA and looks for compiled operators that it then lacks. EasyOCR calls
+    none of them, so each one that the import asks for is declared.
+    """
+    while True:
+        try:
+            return import_module("easyocr")
+        except ImportError as error:
+            raise ModelError(
+                f"the EasyOCR slip reader needs its extra: pip install 'orderacc[easyocr]' ({error})",
+                code="model_missing",
+            ) from error
+        except RuntimeError as error:
+            missing = _MISSING_OPERATOR.search(str(error))
+            if missing is None or missing[1] in _declared:
+                raise ModelError(f"EasyOCR cannot be imported: {error}", code="model_broken") from error
+            _declare(missing[1])
+
+
+def _declare(operator: str) -> None:
+    import torch
+
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    library.define(f"{operator}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+    _declared[operator] = library
