@@ -10,7 +10,7 @@ import pytest
 
 from orderacc.domain.detections import SLIP, Box
 from orderacc.errors import ModelError
-from orderacc.perception.easy_ocr import ALPHABET, EasyOcrReader
+from orderacc.perception.easy_ocr import ALPHABET, EasyOcrReader, import_easyocr
 from orderacc.perception.paper import rectify
 from orderacc.perception.rapid_ocr import RapidOcrReader
 from orderacc.perception.slip import read_slip
@@ -123,6 +123,7 @@ def test_easyocr_says_what_is_missing(tmp_path):
 
 @pytest.mark.skipif(find_spec("easyocr") is None, reason="the easyocr extra is not installed")
 def test_easyocr_reads_with_a_network_of_ones_own(tmp_path):
+    import_easyocr()
     import torch
     from easyocr.model.vgg_model import Model
 

@@ -57,7 +57,7 @@ class EasyOcrReader:
                 f"{weights / network}.pth does not exist: fetch EasyOCR's {network} weights into {weights}",
                 code="model_missing",
             )
-        easyocr = _import_easyocr()
+        easyocr = import_easyocr()
         # its loader asks for pinned memory whatever the device, and torch says so at every line
         warnings.filterwarnings("ignore", message="'pin_memory' argument is set as true", category=UserWarning)
         try:
@@ -93,7 +93,7 @@ class EasyOcrReader:
         return str(text), float(confidence)
 
 
-def _import_easyocr() -> Any:  # noqa: ANN401  the module has no types of its own
+def import_easyocr() -> Any:  # noqa: ANN401  the module has no types of its own
     """Import EasyOCR beside a torch without CUDA.
 
     torchvision's registry wheel is built for CUDA and looks for compiled operators that it then lacks. EasyOCR calls
