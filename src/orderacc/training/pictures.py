@@ -29,7 +29,10 @@ DOUBTFUL: Final = (0.25, 0.6)
 """Frames with an item visible to a share in this range are left out: nobody could say whether it counts."""
 
 HELD_OUT: Final = 900_000_000
-"""First seed of the pictures that measure; training stays below."""
+"""First seed of the pictures that measure the finished model; training stays below."""
+
+WATCHED: Final = 890_000_000
+"""First seed of the pictures that show how training goes; neither trained on nor measured on."""
 
 MOST_EMPTY: Final = 0.04
 """Share of frames without items that is kept."""
@@ -124,7 +127,7 @@ def stack(made: Sequence[Example]) -> Batch:
     )
 
 
-def held_out(count: int, names: Sequence[str], path: Path, *, first: int = HELD_OUT) -> Batch:
+def held_out(count: int, names: Sequence[str], path: Path, *, first: int = WATCHED) -> Batch:
     """Pictures no training sees, kept in a file between calls."""
     if path.exists():
         with np.load(path) as kept:
