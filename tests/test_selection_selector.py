@@ -15,9 +15,9 @@ BOX = Box(0, 0, 10, 10)
 
 
 def candidate(at, *labels, score=0.8):
-    return Candidate(
-        Frame("s1", round(at * 10), at, IMAGE), tuple(Detection(label, 0.9, BOX) for label in labels), score
-    )
+    """A frame with these items; `score` is per item, as perception's scores grow with what is in view."""
+    detections = tuple(Detection(label, 0.9, BOX) for label in labels)
+    return Candidate(Frame("s1", round(at * 10), at, IMAGE), detections, score * max(1, len(labels)))
 
 
 def offered(selector, start, seconds, *labels, score=0.8, fps=10):

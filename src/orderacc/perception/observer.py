@@ -10,7 +10,7 @@ from orderacc.domain.detections import BAG, HAND, SLIP
 from orderacc.domain.evidence import Candidate
 from orderacc.perception.appearance import change_between, likeness, look_at_counter, look_at_slip
 from orderacc.perception.paper import rectify
-from orderacc.perception.quality import score_candidate
+from orderacc.perception.quality import is_cut, score_candidate
 from orderacc.perception.reading_policy import ReadingPolicy
 from orderacc.tracking.observation import Observation
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SAME_LOOK: Final = 0.85
 """Likeness from which a slip is taken for the one last read: one slip over time has .93 to 1, two have .75 at most."""
+
+RESTING: Final = 0.9
+"""IoU with its box in the frame before from which a slip lies still; boxes of a still one wander by a few pixels."""
 
 MOVING: Final = 0.004
 """Change from which something moves in the picture: what is being laid down or taken away shows less than what lies."""
@@ -59,6 +62,7 @@ class Observer:
         self._counter: CounterLook | None = None
         self._read_look: SlipLook | None = None
         self._slip_box: Box | None = None
+        self._slip_rests = False
 
     async def observe(self, frame: Frame) -> tuple[Observation, Candidate]:
         """Look at the next frame.
@@ -105,6 +109,7 @@ class Observer:
         chosen = max(
             followed or slips, key=lambda slip: (slip.box.iou(known) if known else 0.0, slip.score), default=None
         )
+        self._slip_rests = chosen is not None and known is not None and chosen.box.iou(known) >= RESTING
         self._slip_box = chosen.box if chosen else None
         return chosen
 
@@ -118,7 +123,10 @@ class Observer:
         alike: bool,
     ) -> SlipReading | None:
         hands = [detection.box for detection in detections if detection.label == HAND]
-        covered = slip is not None and any(slip.box.intersection(hand) > 0 for hand in hands)
+        size = (frame.image.shape[1], frame.image.shape[0])
+        covered = slip is not None and (
+            not self._slip_rests or is_cut(slip.box, size) or any(slip.box.intersection(hand) > 0 for hand in hands)
+        )
         wanted = self._policy.wants(frame.at, seen=look is not None, alike=alike, covered=covered)
         if not wanted or slip is None:
             return None

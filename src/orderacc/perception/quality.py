@@ -51,7 +51,7 @@ def score_candidate(image: Image, detections: Sequence[Detection]) -> float:
         free = 1.0 - covered_share(item.box, hands)
         if any(_grown(item.box, NEAR).intersection(hand) > 0 for hand in hands):
             free *= _NEAR_WEIGHT
-        if _is_cut(item.box, width, height):
+        if is_cut(item.box, (width, height)):
             free *= _CUT_WEIGHT
         worth += item.score * free
     sharp = sharpness(image, _around([item.box for item in items]))
@@ -91,8 +91,9 @@ def _grown(box: Box, share: float) -> Box:
     return Box(box.x1 - dx, box.y1 - dy, box.x2 + dx, box.y2 + dy)
 
 
-def _is_cut(box: Box, width: int, height: int) -> bool:
-    return box.x1 < EDGE or box.y1 < EDGE or box.x2 > width - EDGE or box.y2 > height - EDGE
+def is_cut(box: Box, size: tuple[int, int]) -> bool:
+    """Whether a box touches the edge of a frame of that width and height: part of the thing may be out of view."""
+    return box.x1 < EDGE or box.y1 < EDGE or box.x2 > size[0] - EDGE or box.y2 > size[1] - EDGE
 
 
 def _around(boxes: Sequence[Box]) -> Box:

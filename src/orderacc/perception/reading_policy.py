@@ -42,7 +42,7 @@ class ReadingPolicy:
             at: Frame time in seconds.
             seen: Whether a slip is in view.
             alike: Whether it looks like the one last read; False when none was.
-            covered: Whether a hand is on it.
+            covered: Whether a hand is on it, it is being moved, or part of it is out of the picture.
         """
         if not seen:
             self._frames, self._agreed = 0, False

@@ -22,7 +22,7 @@ from itertools import combinations
 from math import exp, exp2
 from typing import TYPE_CHECKING
 
-from orderacc.domain.detections import NOT_ITEMS
+from orderacc.domain.detections import HAND, NOT_ITEMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,10 +38,16 @@ HALF_SURE_FRAMES = 4.0
 LOOK_WORTH = (8.0, 2.0, 1.0)
 """Worth of the best, the second and the third look at a count; more looks are worth nothing."""
 
+POOR_VIEW = 0.25
+"""What the poorest view of a count is worth, of 1 for the best: it tells more than none."""
+
 END_WORTH = 0.75
 SPREAD_WORTH = 1.5
 SPREAD_SECONDS = 1.5
 """Two looks at the same things this far apart in time repeat each other by about a third (1/e)."""
+
+HANDLED = 0.4
+"""What a piece's clarity is multiplied with when a hand overlaps it: it is being laid down, taken or hidden."""
 
 Need = tuple[str, int]
 """A label and a count that at least one frame should show."""
@@ -54,10 +60,13 @@ class Look:
     Attributes:
         candidate: The candidate.
         counts: Pieces of each item label it shows.
+        clarity: How clearly it shows the worst piece of each label, 0 to 1: the detector's confidence, and whether a
+            hand is at it.
     """
 
     candidate: Candidate
     counts: Counter[str]
+    clarity: Mapping[str, float]
 
     @property
     def at(self) -> float:
@@ -72,7 +81,14 @@ class Look:
     @classmethod
     def at_candidate(cls, candidate: Candidate) -> Look:
         """Count a candidate's items."""
-        return cls(candidate, Counter(found.label for found in candidate.detections if found.label not in NOT_ITEMS))
+        pieces = [found for found in candidate.detections if found.label not in NOT_ITEMS]
+        hands = [found.box for found in candidate.detections if found.label == HAND]
+        clarity: dict[str, float] = {}
+        for piece in pieces:
+            handled = any(piece.box.intersection(hand) > 0 for hand in hands)
+            clear = piece.score * (HANDLED if handled else 1.0)
+            clarity[piece.label] = min(clarity.get(piece.label, 1.0), clear)
+        return cls(candidate, Counter(piece.label for piece in pieces), clarity)
 
     def shows(self, need: Need) -> bool:
         """Whether at least so many pieces are in view."""
@@ -95,6 +111,11 @@ def qualities(looks: Sequence[Look]) -> list[float]:
     clear = [max(0.0, look.candidate.score) / max(1, look.counts.total()) for look in looks]
     best = max(clear, default=0.0)
     return [value / best if best > 0 else 1.0 for value in clear]
+
+
+def value(look: Look, need: Need, quality: float) -> float:
+    """How well a look shows a count, 0 (not at all) to 1, given its frame's quality."""
+    return POOR_VIEW + (1 - POOR_VIEW) * quality * look.clarity[need[0]] if look.shows(need) else 0.0
 
 
 def likeness(one: Look, other: Look) -> float:
@@ -130,12 +151,15 @@ class _Worth:
         total = sum(needs.values()) or 1.0
         self._quality = qualities(looks)
         self._shown = [
-            (worth / total, [look.shows(need) for look in looks]) for need, worth in needs.items() if worth > 0
+            (share / total, [value(look, need, quality) for look, quality in zip(looks, self._quality, strict=True)])
+            for need, share in needs.items()
+            if share > 0
         ]
         first, last = looks[0].at, looks[-1].at
         span = last - first
         self._end = [
-            sum(share for share, shown in self._shown if shown[index]) * ((look.at - first) / span if span > 0 else 1.0)
+            sum(share for share, shown in self._shown if shown[index] > 0)
+            * ((look.at - first) / span if span > 0 else 1.0)
             for index, look in enumerate(looks)
         ]
         self._likeness = [[likeness(one, other) for other in looks] for one in looks]
@@ -144,9 +168,7 @@ class _Worth:
         """Worth of a set of indices."""
         worth = END_WORTH * max(self._end[index] for index in chosen)
         for share, shown in self._shown:
-            best = sorted((self._quality[index] for index in chosen if shown[index]), reverse=True)
-            # seen at all counts half: a poor view of an item tells more than none
-            worth += share * LOOK_WORTH[0] * (0.5 + 0.5 * best[0]) if best else 0.0
-            worth += share * sum(value * look for value, look in zip(best[1:], LOOK_WORTH[1:], strict=False))
+            best = sorted((shown[index] for index in chosen if shown[index]), reverse=True)
+            worth += share * sum(clear * look for clear, look in zip(best, LOOK_WORTH, strict=False))
         worth += sum(self._quality[index] for index in chosen) / len(chosen)
         return worth - SPREAD_WORTH * sum(self._likeness[one][other] for one, other in combinations(chosen, 2))

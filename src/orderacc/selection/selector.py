@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from orderacc.selection.objective import LOOK_WORTH, Look, Need, choose, likeness, need_worth, qualities
+from orderacc.selection.objective import LOOK_WORTH, Look, Need, choose, likeness, need_worth, qualities, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,10 +82,10 @@ class Selector:
         """The look that would be missed least, the latest ones aside."""
         looks = self._looks
         quality = qualities(looks)
-        missed = [0.1 * value for value in quality]
+        missed = [0.1 * clear for clear in quality]
         for need, frames in self._seen.items():
             if worth := need_worth(frames):
-                for index, loss in _losses([i for i, look in enumerate(looks) if look.shows(need)], quality):
+                for index, loss in _losses([value(look, need, quality[i]) for i, look in enumerate(looks)]):
                     missed[index] += worth * loss
         for index, look in enumerate(looks):
             # likeness fades with time, so the neighbours in time are the ones to compare with
@@ -94,12 +94,12 @@ class Selector:
         return min(range(len(looks) - RECENT), key=lambda index: (round(missed[index], 9), index))
 
 
-def _losses(shown: list[int], quality: list[float]) -> Iterator[tuple[int, float]]:
+def _losses(shown: list[float]) -> Iterator[tuple[int, float]]:
     """What a count's best looks would lose were one of the looks given up, the others moving up in its place."""
-    shown = sorted(shown, key=lambda index: -quality[index])[: len(LOOK_WORTH) + 1]
-    values = [quality[index] for index in shown] + [0.0] * (len(LOOK_WORTH) + 1)
+    ranked = sorted((i for i, clear in enumerate(shown) if clear), key=lambda index: -shown[index])
+    values = [shown[index] for index in ranked] + [0.0] * (len(LOOK_WORTH) + 1)
     steps = [worth * (values[rank] - values[rank + 1]) for rank, worth in enumerate(LOOK_WORTH)]
-    for rank, index in enumerate(shown[: len(LOOK_WORTH)]):
+    for rank, index in enumerate(ranked[: len(LOOK_WORTH)]):
         yield index, sum(steps[rank:])
 
 

@@ -45,10 +45,14 @@ class Tally:
         count, _, total = self.votes.get(text, (0, 0.0, 0.0))
         return count, total
 
+    def agreed(self, text: str) -> bool:
+        """Whether a number was read twice."""
+        return self.weight(text)[0] >= AGREEING
+
     def confirmed(self, text: str, confident: float) -> bool:
         """Whether a number was read twice, or once with confidence `confident`."""
         count, best, _ = self.votes.get(text, (0, 0.0, 0.0))
-        return count >= AGREEING or (count > 0 and best >= confident)
+        return self.agreed(text) or (count > 0 and best >= confident)
 
     def _add(self, text: str, vote: tuple[int, float, float]) -> None:
         known = self.votes.get(text)

@@ -16,7 +16,8 @@ class TrackerSettings:
         change_threshold: Share of the picture that must change between two frames for something to have happened,
             0 to 1.
         max_visit: A visit ends after this long; what goes on is a visit of its own.
-        confident: A number read once with this confidence is believed; below, two readings must agree.
+        confident: A number read once with this confidence is believed; below, two readings must agree, and likewise for
+            what may be a part of the number already known.
         clutter_after: Items without a slip in view for less are clutter, not a visit.
         glimpse: A look at a slip shorter than this decides nothing.
         settle: No order's slip lies for less: a number corrected within this time was misread, not swapped.

@@ -158,7 +158,9 @@ class SlipWatch:
         votes = Tally()
         for piece in [*stay.pending, *([stay.own] if stay.number is None else [])]:
             votes.merge(piece.tally)
-        if not votes.confirmed(reading.text, self._settings.confident):
+        # A slip that is being carried off gives fragments of its number, however surely read: they must be read twice.
+        fragment = stay.number is not None and is_fragment(reading.text, stay.number)
+        if not (votes.agreed(reading.text) if fragment else votes.confirmed(reading.text, self._settings.confident)):
             return None
         return self._resolve(stay, reading.text, scene.at, out, in_view=in_view)
 
