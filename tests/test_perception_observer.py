@@ -83,6 +83,37 @@ def test_candidates_carry_the_frame_and_its_score():
         assert (candidate.score > 0) == bool(observation.items)
 
 
+class Staged:
+    """Reports one slip, where it is told to."""
+
+    box = Box(100, 200, 320, 500)
+
+    def detect_now(self, image):  # noqa: ARG002  its answer is staged
+        return (Detection(SLIP, 0.9, self.box),)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        pytest.param(lambda step: Box(100, 200 + 40 * step, 320, 500 + 40 * step), id="carried"),
+        pytest.param(lambda _: Box(100, 500, 320, 720), id="cut by the edge"),
+    ],
+)
+def test_a_slip_is_read_only_where_it_lies_whole_and_still(box):
+    reader, detector = Spy(), Staged()
+    observer = Observer(detector, reader)
+    picture = np.full((720, 1280, 3), 90, np.uint8)
+    for step in range(5):
+        detector.box = box(step)
+        observer.observe_now(Frame("s1", step, step / 10, picture))
+    assert reader.threads == []
+    detector.box = Box(100, 200, 320, 500)
+    for step in range(5, 10):
+        observer.observe_now(Frame("s1", step, step / 10, picture))
+    observer.close()
+    assert reader.threads
+
+
 @pytest.mark.anyio
 async def test_observing_works_in_one_thread_of_its_own():
     reader, observer = Spy(), None

@@ -261,6 +261,12 @@ def test_number_read_in_part_under_a_hand_is_no_swap():
     assert texts(film.end()) == ["4821"]
 
 
+def test_number_read_in_part_while_the_slip_is_carried_off_is_no_swap():
+    leaving = replace(A, look=1, misread="821", confidence=0.999)
+    film = Film().play(5, A).play(0.1, leaving).play(0.8, replace(A, slip=None)).play(2, EMPTY)
+    assert texts(film.end()) == ["4821"]
+
+
 def test_number_misread_at_first_is_corrected_not_swapped():
     film = Film().play(0.4, replace(A, misread="4827")).play(4, replace(A, look=1)).play(2, EMPTY)
     assert texts(film.end()) == ["4821"]
