@@ -39,6 +39,8 @@ def export(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, names: Se
         command = [sys.executable, "-m", "optimum.commands.optimum_cli", "export", "openvino", "--model", str(source)]
         command += ["--task", "image-text-to-text", "--weight-format", "int8", str(result)]
         subprocess.run(command, check=True)  # noqa: S603  optimum's own command with our own paths
+        # How it was exported, with the scratch folder's name in it; nothing reads it.
+        (result / "openvino_config.json").unlink()
         write_manifest(result, names)
         if target.exists():
             shutil.rmtree(target)
