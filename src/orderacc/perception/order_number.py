@@ -49,6 +49,9 @@ _SEPARATORS = r"[\s.:#*_\-]*"
 _CONNECTOR = re.compile(rf"{_SEPARATORS}(?:(?:NO|NR|NUM|NUMBER|ID)(?![A-Z])|N[0°](?!\w))?{_SEPARATORS}")
 _MARK = re.compile(r"(?:#|N[O0]\s*[.:#]|NO\s+(?=\d)|N°|(?:NUMBER|NR)(?![A-Z]))[\s.:#]*")
 _NUMBER = re.compile(r"(?P<letter>[A-GJKMP-Z])?-?(?P<digits>\d[\dOIL|]*)(?![\w|])")
+_SPACED = re.compile(r"\d(?: \d)+")
+"""Digits printed so wide apart that the engine takes each for a word."""
+
 _JUNK = re.compile(r"^[^A-Z0-9#$€£]+")
 _LONE = re.compile(r"\d{2,6}")
 _OTHER_NUMBERS = re.compile(
@@ -170,6 +173,8 @@ def _offers(text: str, confidence: float) -> list[Offer]:
     """What a text that should begin with the number offers; [] when it begins with none or counts things."""
     if _OTHER_NUMBERS.match(text):
         return []
+    if _SPACED.fullmatch(text):
+        text = text.replace(" ", "")
     number = _NUMBER.match(text)
     if number is None:
         return [None] if re.match(r"[\w|\-]?[|-]?\d", text) else []
