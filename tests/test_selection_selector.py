@@ -133,6 +133,13 @@ def test_any_stream_is_chosen_from_in_bounded_memory_and_in_time_order(stream, k
     assert chosen == selector.choose()
 
 
+def test_what_only_poor_frames_show_is_not_sought():
+    selector = Selector(3)
+    offered(selector, 0, 4, "donut")
+    offered(selector, 4, 0.5, "donut", "chicken", score=0.1)
+    assert labels(selector.choose()) == {"donut"}
+
+
 def test_parts_joined_show_what_each_showed():
     first, second = Selector(3), Selector(3)
     offered(first, 0, 5, "burger")

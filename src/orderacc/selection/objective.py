@@ -102,13 +102,18 @@ def need_worth(frames: int) -> float:
     return 1.0 - exp2(-(frames - STEADY + 1) / HALF_SURE_FRAMES)
 
 
+def clearness(look: Look) -> float:
+    """Score per piece in view."""
+    return max(0.0, look.candidate.score) / max(1, look.counts.total())
+
+
 def qualities(looks: Sequence[Look]) -> list[float]:
     """Scores per piece in view, relative to the best, 0 to 1.
 
     A score grows with the pieces in view; how many there are is the business of coverage, so that a clear view of one
     piece that was bagged early is as good as a clear view of five.
     """
-    clear = [max(0.0, look.candidate.score) / max(1, look.counts.total()) for look in looks]
+    clear = [clearness(look) for look in looks]
     best = max(clear, default=0.0)
     return [value / best if best > 0 else 1.0 for value in clear]
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from orderacc.selection.objective import LOOK_WORTH, Look, Need, choose, likeness, need_worth, qualities, value
+from orderacc.selection.objective import (
+    LOOK_WORTH,
+    Look,
+    Need,
+    choose,
+    clearness,
+    likeness,
+    need_worth,
+    qualities,
+    value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +31,10 @@ before the hand-off must be among the choices."""
 
 TWIN_SECONDS = 0.25
 """Frames closer than this that show the same are one look; the better one is held."""
+
+CLEAR_SHARE = 0.25
+"""What a frame shows is believed from this share of the clearest frame's score per piece: in worse ones something moves
+in front of the items, and a hand is taken for food."""
 
 MAX_COUNT = 16
 """Larger counts of one label are not told apart."""
@@ -44,6 +58,7 @@ class Selector:
         self._pool = max(pool, k + RECENT)
         self._looks: list[Look] = []
         self._seen: Counter[Need] = Counter()
+        self._clearest = 0.0
 
     def __len__(self) -> int:
         """Frames held now."""
@@ -52,8 +67,11 @@ class Selector:
     def offer(self, candidate: Candidate) -> None:
         """Consider one more frame of the order; frames come in time order."""
         look = Look.at_candidate(candidate)
-        for label, count in look.counts.items():
-            self._seen.update((label, shown) for shown in range(1, min(count, MAX_COUNT) + 1))
+        if look.counts:
+            self._clearest = max(self._clearest, clearness(look))
+        if self._clear(look):
+            for label, count in look.counts.items():
+                self._seen.update((label, shown) for shown in range(1, min(count, MAX_COUNT) + 1))
         twin = next((index for index, held in enumerate(self._looks) if _twins(held, look)), None)
         if twin is None:
             self._looks.append(look)
@@ -65,14 +83,18 @@ class Selector:
     def absorb(self, later: Selector) -> None:
         """Take over what another selector held and learned of later frames of the same order."""
         self._seen.update(later._seen)
+        self._clearest = max(self._clearest, later._clearest)
         self._looks = sorted([*self._looks, *later._looks], key=lambda look: look.order)
         self._shrink()
 
     def choose(self) -> tuple[Candidate, ...]:
         """The best `k` frames, in time order; fewer when fewer different ones were offered."""
         needs = {need: need_worth(frames) for need, frames in sorted(self._seen.items())}
-        shown = [look for look in self._looks if look.counts]
+        shown = [look for look in self._looks if look.counts and self._clear(look)]
         return tuple(look.candidate for look in choose(shown or self._looks, needs, self._k))
+
+    def _clear(self, look: Look) -> bool:
+        return clearness(look) >= CLEAR_SHARE * self._clearest
 
     def _shrink(self) -> None:
         while len(self._looks) > self._pool:

@@ -10,17 +10,18 @@ For each group of names, with `said` the model's count of the group in a frame a
 2. The group's total is the largest `said`, with one exception. A count that a single frame says without support is set
    aside when at least `CLEAR` other frames support a smaller one while the detector saw no fewer pieces there: those
    frames had every chance to show more. The next largest count is then looked at in the same way.
-3. The total is split among the names as a frame with that total split it. Where such frames disagree, each frame votes
+3. The total is split among the names as a frame with that total split it. Where such frames differ, each frame votes
    for the splits it fits into (no name counted higher than in the split). Frames are added up in one case: a supported
-   frame counts a name higher, and so many of its pieces lie where the frame with the total has none of the group. Those
-   pieces went into the bag before the others came.
+   frame counts a name higher, and so many of its pieces do not lie there any more in the frame with the total, or in
+   one between them. Those pieces went into the bag before the others came.
 4. Confidence is agreement times support. Agreement: the share of the votes that fit the split; a frame without support
    has half a vote. Support: 1 if some frame supports the split; `REPEATED` if none does but two or more frames say it;
    `SINGLE` if only one says it. Where more frames hold more boxes than the total than support it, it is `REPEATED` at
    most, and `OVERRULED` if only one frame says it: the demo model's lists are right in 99.5 % of frames, and a box too
    many on an item at rest stays there from frame to frame, so the model's word given twice weighs more.
-5. A name that some frame claimed and the split leaves out, and every name of a group of which the detector saw boxes
-   in at least `CLEAR` frames (or in all) while the model never said it, is listed with quantity 0 and a confidence.
+5. A name that some frame claimed and the split leaves out, and every name of a group of which the detector saw a box
+   in the same place in at least `CLEAR` frames (or in all) while the model never said it, is listed with quantity 0 and
+   a confidence.
 6. If no answer came to its end, what is not listed is not known to be absent: every confidence is halved and every
    other name of the menu is listed with quantity 0.
 
@@ -79,6 +80,7 @@ class _View:
 
     said: tuple[int, ...]
     places: tuple[Box, ...] | None
+    at: float
     complete: bool
 
     @property
@@ -96,6 +98,12 @@ class _View:
     @property
     def vote(self) -> float:
         return 1.0 if self.boxes is None or self.supported else 0.5
+
+    def order(self) -> tuple[float, tuple[int, ...], int]:
+        return self.at, self.said, self.boxes or 0
+
+    def has_box_at(self, place: Box) -> bool:
+        return any(place.iou(box) >= SAME_PLACE for box in self.places or ())
 
     def fits(self, split: tuple[int, ...]) -> bool:
         return all(count <= most for count, most in zip(self.said, split, strict=True))
@@ -123,6 +131,7 @@ def fuse(answers: Sequence[FrameAnswer], menu: Menu | None = None) -> tuple[Seen
             _View(
                 tuple(count[name] for name in names),
                 tuple(answer.detected.get(label, ())) if knows and label else None,
+                answer.at,
                 answer.complete,
             )
             for answer, count in zip(answers, counts, strict=True)
@@ -171,13 +180,13 @@ def _judge_group(names: tuple[str, ...], views: Sequence[_View]) -> Iterator[tup
     standing = _without_outvoted(views)
     total = max((view.total for view in standing), default=0)
     if total == 0 and not any(view.total for view in views):
-        seen_by_detector = sum(bool(view.boxes) for view in views)
-        if seen_by_detector >= min(CLEAR, len(views)):
+        steady = (sum(other.has_box_at(place) for other in views) for view in views for place in view.places or ())
+        if max(steady, default=0) >= min(CLEAR, len(views)):
             yield from ((name, 0, OVERRULED) for name in names)
         return
     full = [view for view in standing if view.total == total]
     shown = _choose_split(full, views)
-    split = _with_bagged(shown, next(view for view in full if view.said == shown), views)
+    split = _with_bagged(shown, min((view for view in full if view.said == shown), key=_View.order), views)
     confidence = _agreement(split, views) * _support(shown, views)
     for index, name in enumerate(names):
         if split[index] or any(view.said[index] for view in views):
@@ -208,14 +217,15 @@ def _choose_split(full: Sequence[_View], views: Sequence[_View]) -> tuple[int, .
 
 
 def _with_bagged(split: tuple[int, ...], shown: _View, views: Sequence[_View]) -> tuple[int, ...]:
-    """Add what only earlier or later frames show, in places that are empty in the frame with the total."""
-    for view in views:
+    """Add what only earlier or later frames show, pieces that are not there in the frame with the total."""
+    for view in sorted(views, key=_View.order):
         if not view.supported or view.places is None or view.fits(split):
             continue
-        here = shown.places or ()
-        elsewhere = sum(all(place.iou(other) < SAME_PLACE for other in here) for place in view.places)
+        first, last = sorted((view.at, shown.at))
+        between = [shown, *(other for other in views if first < other.at < last)]
+        gone = sum(not all(other.has_box_at(place) for other in between) for place in view.places)
         merged = tuple(map(max, view.said, split))
-        if sum(merged) - sum(split) <= elsewhere:
+        if sum(merged) - sum(split) <= gone:
             split = merged
     return split
 
