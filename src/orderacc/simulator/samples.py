@@ -34,8 +34,13 @@ class Sample:
     objects: tuple[Sighting, ...]
 
 
-def sample(seed: int) -> Sample:
-    """A random moment of a random order."""
+def sample(seed: int, *, clear_share: float = CLEAR_SHARE) -> Sample:
+    """A random moment of a random order.
+
+    Args:
+        seed: Decides everything.
+        clear_share: Probability of a moment without a hand, where the order has one.
+    """
     rng = np.random.default_rng([seed, 6])
     camera = CounterCamera(random_script(seed, 1))
     things, hands = camera.timeline.things, camera.timeline.hands
@@ -43,7 +48,7 @@ def sample(seed: int) -> Sample:
     moments = [float(at) for at in rng.uniform(start - 0.4, end + 0.4, 24)]
     if rng.random() >= ANY_MOMENT_SHARE:
         moments = [at for at in moments if any(thing.name and thing.pose(at) for thing in things)] or moments
-    if rng.random() < CLEAR_SHARE:
+    if rng.random() < clear_share:
         moments = [at for at in moments if not any(hand.pose(at) for hand in hands)] or moments
     image, objects = camera.picture_and_sightings(round(moments[0], 3))
     return Sample(image, objects)

@@ -61,8 +61,8 @@ def main(argv: list[str]) -> int:
 def _options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m orderacc.training detector", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for pool, checkpoint and the exported model")
-    parser.add_argument("--pictures", type=int, default=6000, help="pictures to render, in hundreds (%(default)s)")
-    parser.add_argument("--steps", type=int, default=1700, help="training steps (%(default)s)")
+    parser.add_argument("--pictures", type=int, default=10_000, help="pictures to render, in hundreds (%(default)s)")
+    parser.add_argument("--steps", type=int, default=2600, help="training steps (%(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="pictures a step (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides weights and order (%(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (%(default)s)")

@@ -29,6 +29,10 @@ FIRST_HELD_OUT_SEED: Final = 910_000_000
 SHARD: Final = 100
 """Pictures a file."""
 
+HANDS_FILES: Final = (3, 4)
+"""Of every five files, those with pictures of any moment. The others show hands as seldom as chosen evidence does, which
+is too seldom to learn that a fist is not a chicken leg."""
+
 MIN_VISIBLE: Final = 0.35
 MIN_VISIBLE_NOT_ITEM: Final = 0.2
 """A slip, a hand or a bag shows what it is with less of itself, and a hand is mostly outside the picture."""
@@ -74,14 +78,15 @@ def to_input(sample: Sample) -> tuple[NDArray[np.uint8], Truth]:
 
 def render_shard(job: tuple[Path, int]) -> None:
     """Render one file of pictures unless it is there. `job` is the pool's folder and the file's number."""
-    from orderacc.simulator.samples import sample
+    from orderacc.simulator.samples import CLEAR_SHARE, sample
 
     folder, number = job
     pictures_file, truth_file = folder / f"{number:04d}.npy", folder / f"{number:04d}.json"
     if truth_file.exists():
         return
     first = FIRST_TRAINING_SEED + number * SHARD
-    made = [to_input(sample(seed)) for seed in range(first, first + SHARD)]
+    clear_share = 0.0 if number % 5 in HANDS_FILES else CLEAR_SHARE
+    made = [to_input(sample(seed, clear_share=clear_share)) for seed in range(first, first + SHARD)]
     np.save(pictures_file, np.stack([picture for picture, _ in made]))
     rows = [
         [

@@ -34,6 +34,9 @@ HELD_OUT: Final = 900_000_000
 WATCHED: Final = 890_000_000
 """First seed of the pictures that show how training goes; neither trained on nor measured on."""
 
+COMPRESSED_SHARE: Final = 0.4
+"""Share of uses that lose detail as a camera's compressed video does."""
+
 MOST_EMPTY: Final = 0.04
 """Share of frames without items that is kept."""
 
@@ -204,7 +207,7 @@ class Pool:
 
 
 def vary(batch: Batch, rng: np.random.Generator) -> Batch:
-    """Shift, scale, turn and recolour each picture a little; boxes follow. No mirroring: items carry letters."""
+    """Shift, scale, turn, recolour and compress each picture a little; boxes follow. No mirroring: items carry letters."""
     import cv2
 
     pictures = np.empty_like(batch.pictures)
@@ -226,6 +229,9 @@ def vary(batch: Batch, rng: np.random.Generator) -> Batch:
             top, left = rng.integers(0, 64, 2)
             colours += grain[top : top + VIEW_HEIGHT, left : left + VIEW_WIDTH] * np.float32(rng.uniform(0, 7))
         pictures[index] = np.clip(colours, 0, 255)
+        if rng.random() < COMPRESSED_SHARE:
+            quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 92))]
+            pictures[index] = cv2.imdecode(cv2.imencode(".jpg", pictures[index], quality)[1], cv2.IMREAD_COLOR)
         corners = boxes[index].reshape(-1, 2, 2)
         middle = corners.mean(1) @ matrix[:, :2].T + matrix[:, 2]
         half = (corners[:, 1] - corners[:, 0]) / 2 * np.hypot(matrix[0, 0], matrix[0, 1])
