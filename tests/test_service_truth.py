@@ -10,9 +10,9 @@ from orderacc.domain.detections import NOT_ITEMS
 from orderacc.domain.menus import Menu
 from orderacc.domain.orders import Item
 from orderacc.selection.visits import StationTracker
+from orderacc.simulator.choreography import build_timeline
 from orderacc.simulator.menu import DEMO_ITEMS
 from orderacc.simulator.random_script import random_script
-from orderacc.simulator.timeline import build_timeline
 from orderacc.simulator.truth import differences
 from orderacc.testing import BlankSource, PerfectObserver
 from orderacc.validation import FrameAnswer, fuse, judge

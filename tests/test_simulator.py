@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from orderacc.domain.orders import Item
 from orderacc.errors import ConfigError
+from orderacc.simulator.choreography import build_timeline
 from orderacc.simulator.menu import GROUPS, LABELS, NAMES
 from orderacc.simulator.random_script import MAX_PIECES, random_script
 from orderacc.simulator.render import CounterCamera
 from orderacc.simulator.samples import sample
-from orderacc.simulator.script import Action, Script, ScriptedOrder, load_script, save_script
+from orderacc.simulator.script import Action, Script, ScriptedOrder
+from orderacc.simulator.script_file import load_script, save_script
 from orderacc.simulator.source import SimulatorSource
-from orderacc.simulator.timeline import build_timeline
 from orderacc.simulator.truth import differences, pos_orders
 from orderacc.simulator.video import record
 
@@ -140,11 +141,25 @@ def test_a_script_can_be_written_by_hand(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("orders: [{order_id: 1, actions: [{at: 1, do: fly}]}]", "'do' is one of slip, lay"),
-        ("orders: [{order_id: 1, actions: [{at: 1, do: lay, what: Sushi}]}]", "no 'Sushi' on the demo menu"),
-        ("orders: [{order_id: 1, actions: [{at: 1, do: slip, wat: 2}]}]", "unknown key 'wat'"),
-        ("orders: [{actions: []}]", "'order_id' is missing"),
-        ("orders: [", "is not YAML or JSON"),
+        ("orders: [{order_id: 1, actions: [{at: 1, do: fly}]}]", "orders[0].actions[0].do: should be slip, lay"),
+        ("orders: [{order_id: 1, actions: [{at: 1, do: lay, what: Tacco}]}]", "did you mean 'Taco'"),
+        ("orders: [{order_id: 1, actions: [{at: 1, do: slip, wat: 2}]}]", "bad.yaml:1:52 orders[0].actions[0].wat:"),
+        ("orders: [{order_id: 1, paid: [{name: Taco, quantity: 0}], actions: [{at: 1, do: slip}]}]", "quantity: "),
+        ("orders: [{actions: [{at: 1, do: slip}]}]", "order_id: is required"),
+        ("orders: [{order_id: 1, actions: [{at: .nan, do: slip}]}]", "at: "),
+        ("orders: [{order_id: 1, actions: [{at: 1, do: stand_bag}]}]", "should lay a slip or an item down"),
+        ("orders: [{order_id: 1, actions: [{at: 1, do: slip}, {at: 2, do: slip}]}]", "the slip lies there already"),
+        ("orders: [{order_id: 1, actions: [{at: 2, do: slip}, {at: 1, do: cover, what: slip}]}]", "nothing does"),
+        (
+            "orders: [{order_id: 1, actions: [{at: 1, do: lay, what: Taco}, {at: 2, do: bag, what: Taco}]}]",
+            "at 2 s no 'Taco' lies there to bag; there are: Taco#1",
+        ),
+        (
+            "orders: [{order_id: 1, actions: [{at: 1, do: lay, what: Taco}, {at: 2, do: take}, {at: 3, do: move}]}]",
+            "no '' lies there to move",
+        ),
+        ("orders: [", "not YAML"),
+        ("7", "should be a table of keys"),
     ],
 )
 def test_a_wrong_script_is_refused_with_its_reason(tmp_path, text, message):

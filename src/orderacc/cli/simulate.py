@@ -31,7 +31,7 @@ def simulate(
     from rich.progress import Progress
 
     from orderacc.simulator.random_script import random_script
-    from orderacc.simulator.script import load_script
+    from orderacc.simulator.script_file import load_script
     from orderacc.simulator.video import record
 
     played = load_script(script) if script else random_script(seed, orders, fps=fps, wrong_share=wrong_share)

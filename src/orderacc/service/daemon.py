@@ -17,7 +17,7 @@ from orderacc.service.pipeline import Pipeline
 from orderacc.service.results import VerdictLog
 from orderacc.service.runtime import Runtime
 from orderacc.simulator.random_script import random_script
-from orderacc.simulator.script import load_script
+from orderacc.simulator.script_file import load_script
 from orderacc.simulator.source import SimulatorSource
 from orderacc.telemetry import get_logger
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orderacc.simulator.choreography import build_timeline
 from orderacc.simulator.render import HEIGHT, WIDTH
 from orderacc.simulator.scoring import Score, score
-from orderacc.simulator.timeline import build_timeline
 from orderacc.simulator.truth import VisibilityLog, truth_of
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from orderacc.domain.detections import BAG, HAND, SLIP, Box
+from orderacc.simulator.choreography import build_timeline
 from orderacc.simulator.counter import bag_sprite, hand_sprite, worktop
 from orderacc.simulator.slip import slip_sprite
 from orderacc.simulator.sprites import item_sprite
-from orderacc.simulator.timeline import build_timeline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from orderacc.simulator.render import HEIGHT, WIDTH, CounterCamera
-from orderacc.simulator.script import save_script
+from orderacc.simulator.script_file import save_script
 from orderacc.simulator.truth import VisibilityLog, inventory, pos_orders, truth_of
 
 if TYPE_CHECKING:
