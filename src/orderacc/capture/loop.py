@@ -44,7 +44,7 @@ class LoopedSource:
 
     def stats(self) -> SourceStats:
         """All passes together."""
-        return _sum(self._before, self._current.stats())
+        return self._before + self._current.stats()
 
     def frames(self) -> Generator[Frame, None, None]:
         """Deliver frames until closed.
@@ -65,9 +65,5 @@ class LoopedSource:
             if frame is None and not self._closing.is_set():
                 raise SourceError(f"{self.station_id}: the recording has no frames", code="end_of_stream")
             at += PAUSE
-            self._before = _sum(self._before, self._current.stats())
+            self._before = self._before + self._current.stats()
             self._current = self._make()
-
-
-def _sum(first: SourceStats, second: SourceStats) -> SourceStats:
-    return SourceStats(first.decoded + second.decoded, first.kept + second.kept, first.damaged + second.damaged)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -19,11 +19,20 @@ class SourceStats:
         decoded: Whole frames taken out of the stream.
         kept: Frames delivered, at most the rate asked for.
         damaged: Packets and frames that were thrown away because they could not be decoded whole.
+        decode_s: Seconds spent decoding; 0 where it is not measured.
+        resolution_changes: How often the picture's size changed on the way.
     """
 
     decoded: int = 0
     kept: int = 0
     damaged: int = 0
+    decode_s: float = 0.0
+    resolution_changes: int = 0
+
+    def __add__(self, other: SourceStats) -> SourceStats:
+        """Two passes together."""
+        sums = (getattr(self, field.name) + getattr(other, field.name) for field in fields(self))
+        return SourceStats(*sums)
 
     @property
     def dropped(self) -> int:
