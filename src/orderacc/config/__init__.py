@@ -20,6 +20,7 @@ from orderacc.config.schema import (
     ValidationConfig,
     VlmConfig,
 )
+from orderacc.config.secrets import SecretText
 
 __all__ = [
     "Config",
@@ -29,6 +30,7 @@ __all__ = [
     "ModelsConfig",
     "OrdersConfig",
     "ResultsConfig",
+    "SecretText",
     "SelectionConfig",
     "SimulatorSource",
     "Source",

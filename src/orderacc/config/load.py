@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
@@ -15,6 +15,7 @@ from orderacc.config.references import resolve
 from orderacc.config.schema import Config
 from orderacc.documents import FieldPath, read_document
 from orderacc.errors import ConfigError, Finding
+from orderacc.telemetry.redaction import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,13 +52,18 @@ def load_config(path: Path | str, *, environment: Mapping[str, str] | None = Non
     sources: dict[FieldPath, str] = {override.path: override.name for override in overrides}
 
     def complain(place: FieldPath, message: str) -> None:
-        if place in sources:
-            findings.append(Finding(sources[place], 0, 0, "", message))
-        else:
-            findings.append(document.finding(place, message))
+        finding = Finding(sources[place], 0, 0, "", message) if place in sources else document.finding(place, message)
+        # What was written in the wrong place, or as a key, may be a camera's URL.
+        findings.append(replace(finding, path=redact_text(finding.path), message=redact_text(message)))
+
+    unresolved: set[FieldPath] = set()
+
+    def complain_of_reference(place: FieldPath, message: str) -> None:
+        unresolved.add(place)
+        complain(place, message)
 
     base = Path(path).absolute().parent
-    resolved = resolve(written, base, variables, complain)
+    resolved = resolve(written, base, variables, complain_of_reference)
     for place, message in _station_mistakes(resolved):
         complain(place, message)
     config: Config | None = None
@@ -69,6 +75,8 @@ def load_config(path: Path | str, *, environment: Mapping[str, str] | None = Non
             value = _value_at(written, place)
             if detail["type"] == "too_short" and value:
                 continue  # pydantic counts the sound elements only; the others have findings of their own
+            if place in unresolved:
+                continue  # a reference that leads nowhere is no value to judge
             complain(place, explain(detail, value, json_schema()))
     if findings or config is None:
         raise ConfigError(sorted(set(findings), key=lambda found: (found.line, found.column, found.path)))
