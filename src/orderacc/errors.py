@@ -75,7 +75,7 @@ class ConfigError(OrderAccError):
 class SourceError(OrderAccError):
     """A camera or video cannot be opened or read.
 
-    Codes: `not_found`, `unauthorized`, `refused`, `unreachable`, `timeout`, `end_of_stream`, `bad_stream`,
+    Codes: `unauthorized`, `not_found`, `refused`, `unreachable`, `timeout`, `stalled`, `end_of_stream`, `bad_stream`,
     `unsupported_codec`.
     """
 

@@ -23,12 +23,16 @@ class Frame:
         index: Position among the frames delivered by the source, from 0.
         at: Frame time in seconds (float64): the stream's presentation time, never the wall clock.
         image: BGR uint8 [H, W, 3].
+        pts: Presentation time as the stream gave it, in its ticks; None where there is none. For people only.
+        wall: When it was decoded, seconds since 1970 (POSIX); None for recordings. For people only.
     """
 
     station_id: str
     index: int
     at: float
     image: Image
+    pts: int | None = None
+    wall: float | None = None
 
     def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
