@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from orderacc.capture.file import VideoFileSource, VideoInfo, probe_video
+from orderacc.capture.health import LastError, StationHealth
+from orderacc.capture.life import Move, StationPhase
 from orderacc.capture.loop import LoopedSource
 from orderacc.capture.mailbox import Delivery
+from orderacc.capture.policy import CapturePolicy
 from orderacc.capture.reader import FrameReader, ReaderStats
 from orderacc.capture.source import FrameSource, SourceStats
+from orderacc.capture.supervised import SupervisedCapture
 
 __all__ = [
+    "CapturePolicy",
     "Delivery",
     "FrameReader",
     "FrameSource",
+    "LastError",
     "LoopedSource",
+    "Move",
     "ReaderStats",
     "SourceStats",
+    "StationHealth",
+    "StationPhase",
+    "SupervisedCapture",
     "VideoFileSource",
     "VideoInfo",
     "probe_video",

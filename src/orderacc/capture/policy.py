@@ -1,0 +1,48 @@
+"""How patient a station is with its camera."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class CapturePolicy:
+    """Intervals of a station's life. All `_sec` are seconds by the monotonic clock.
+
+    Attributes:
+        stall_detection_sec: Without a new frame for this long the camera has stalled and is opened anew.
+        circuit_breaker_threshold: Failures within the window after which attempts are spaced by the cooldown.
+        circuit_breaker_window_sec: The window.
+        circuit_breaker_cooldown_sec: Wait between attempts while the circuit is open.
+        reconnect_interval: Wait before the first attempt after a failure, seconds; doubles with each further one.
+        reconnect_interval_max: Longest such wait, seconds.
+        healthy_after_sec: Frames must have come for this long before the failures behind are forgotten.
+        rtsp_timeout: Seconds a network source may take to connect, and to answer when read.
+
+    Raises:
+        ValueError: If an interval is not positive and finite, the threshold is below 1, or the longest wait is shorter
+            than the first.
+    """
+
+    stall_detection_sec: float = 5.0
+    circuit_breaker_threshold: int = 5
+    circuit_breaker_window_sec: float = 120.0
+    circuit_breaker_cooldown_sec: float = 10.0
+    reconnect_interval: float = 1.0
+    reconnect_interval_max: float = 15.0
+    healthy_after_sec: float = 10.0
+    rtsp_timeout: float = 5.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{field.name} must be greater than 0, not {value!r}")
+        if self.reconnect_interval_max < self.reconnect_interval:
+            raise ValueError("reconnect_interval_max must not be less than reconnect_interval")
+
+    @property
+    def opening_sec(self) -> float:
+        """Seconds from the start of an attempt in which its first frame must come."""
+        return self.rtsp_timeout + self.stall_detection_sec
