@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from orderacc import ConfigError, load_config
 from orderacc.cli import main
-from orderacc.config import FileSource, SimulatorSource, TrackingConfig, json_schema
+from orderacc.capture import CapturePolicy
+from orderacc.config import CaptureConfig, FileSource, SimulatorSource, TrackingConfig, json_schema
 from orderacc.tracking.settings import TrackerSettings
 
 LAUGHS = "a: &a [1]\n" + "".join(
@@ -92,6 +93,17 @@ def test_the_demo_configuration_is_right():
 
 def test_tracking_is_configured_by_the_trackers_own_names():
     assert TrackingConfig().model_dump() == asdict(TrackerSettings())
+
+
+def test_capture_is_configured_by_the_policys_own_names():
+    assert CaptureConfig().model_dump() == asdict(CapturePolicy())
+
+
+@pytest.mark.parametrize("waits", ["reconnect_interval: 20", "reconnect_interval: 5, reconnect_interval_max: 4"])
+def test_the_longest_wait_is_not_shorter_than_the_first(write, waits):
+    (finding,) = findings(write(MINIMAL + f"capture: {{{waits}}}\n"))
+    assert finding.endswith("capture.reconnect_interval_max: should not be less than reconnect_interval")
+    assert finding.startswith(":2:")
 
 
 def test_every_mistake_is_told_at_once_with_its_place(write):

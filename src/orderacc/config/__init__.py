@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orderacc.config.load import json_schema, load_config
 from orderacc.config.schema import (
+    CaptureConfig,
     Config,
     FileSource,
     JudgingConfig,
@@ -23,6 +24,7 @@ from orderacc.config.schema import (
 from orderacc.config.secrets import SecretText
 
 __all__ = [
+    "CaptureConfig",
     "Config",
     "FileSource",
     "JudgingConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -36,6 +36,7 @@ InputFile: TypeAlias = Annotated[Path, BeforeValidator(_existing_file)]
 ModelName: TypeAlias = Annotated[str, BeforeValidator(_model), Field(min_length=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Interval: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
@@ -88,6 +89,34 @@ class StationConfig(Section):
     """Frames looked at per second."""
     roi: Annotated[tuple[Share, Share, Share, Share] | None, Field(strict=False)] = None
     """Part of the picture that is the counter: left, top, right and bottom as shares of width and height."""
+
+
+class CaptureConfig(Section):
+    """How patient stations are with their cameras. Times are seconds; a camera that is gone is tried for ever."""
+
+    stall_detection_sec: Interval = 5.0
+    """Without a new frame for this long the camera has stalled and is opened anew."""
+    circuit_breaker_threshold: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Failures within `circuit_breaker_window_sec` after which attempts are spaced by the cooldown."""
+    circuit_breaker_window_sec: Interval = 120.0
+    """How long a failure counts."""
+    circuit_breaker_cooldown_sec: Interval = 10.0
+    """Wait between attempts while there were too many failures."""
+    reconnect_interval: Interval = 1.0
+    """Wait before the first attempt after a failure; doubles with each further one."""
+    reconnect_interval_max: Annotated[Interval, Field(validate_default=True)] = 15.0
+    """Longest such wait."""
+    healthy_after_sec: Interval = 10.0
+    """Frames must have come for this long before the failures behind are forgotten."""
+    rtsp_timeout: Interval = 5.0
+    """Time a network camera may take to connect, and to answer when it is read."""
+
+    @field_validator("reconnect_interval_max")
+    @classmethod
+    def _not_shorter(cls, longest: float, info: ValidationInfo) -> float:
+        if longest < info.data.get("reconnect_interval", 0):
+            raise PydanticCustomError("wait_order", "should not be less than reconnect_interval")
+        return longest
 
 
 class OrdersConfig(Section):
@@ -217,6 +246,8 @@ class Config(JudgingConfig):
     """Version of this format."""
     stations: Annotated[tuple[StationConfig, ...], Field(strict=False, min_length=1)]
     """The cameras."""
+    capture: CaptureConfig = CaptureConfig()
+    """Patience with cameras."""
     orders: OrdersConfig | None = None
     """POS orders. Simulated stations bring their own."""
     menu: MenuConfig | None = None
