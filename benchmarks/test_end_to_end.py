@@ -19,7 +19,8 @@ from orderacc.config import JudgingConfig
 from orderacc.perception.observer import Observer
 from orderacc.selection.visits import StationTracker
 from orderacc.service.replay import replay
-from orderacc.service.runtime import RECORDING_EPOCH, Runtime
+from orderacc.service.runtime import Runtime
+from orderacc.service.station import RECORDING_EPOCH
 from orderacc.simulator.scoring import Score, score
 
 FIRST, _, LAST = os.environ.get("ORDERACC_BENCH_SEEDS", "910000-910003").partition("-")

@@ -69,7 +69,7 @@ def test_replaying_at_any_speed_gives_the_same_verdicts_from_the_same_frames(cou
     fast, again, slow = (anyio.run(judged, speed) for speed in (None, None, 4.0))
     assert fast == again == slow
     truth = json.loads((counter / "truth.json").read_text())
-    from orderacc.service.runtime import RECORDING_EPOCH
+    from orderacc.service.station import RECORDING_EPOCH
 
     result = score(truth, fast, RECORDING_EPOCH)
     assert (result.single, result.stray, result.foreign_frames, result.slips_read) == (2, 0, 0, 2)

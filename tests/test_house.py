@@ -49,12 +49,14 @@ def test_public_names_are_these() -> None:
         "OrderAccError",
         "OrdersError",
         "SourceError",
+        "StationError",
         "Verdict",
         "__version__",
         "judge",
         "load_config",
         "parse_answer",
         "replay",
+        "run_daemon",
     ]
     assert sorted(orderacc.__all__) == orderacc.__all__
 

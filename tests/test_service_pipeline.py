@@ -12,8 +12,8 @@ from orderacc.errors import EngineError, OrdersError, SourceError
 from orderacc.orders import FixedOrders
 from orderacc.selection.visits import StationTracker
 from orderacc.service.judging import JudgeSettings, OrderJudge
-from orderacc.service.pipeline import Pipeline, Station
-from orderacc.service.runtime import RECORDING_EPOCH
+from orderacc.service.pipeline import Pipeline
+from orderacc.service.station import RECORDING_EPOCH, Eyes, Station
 from orderacc.simulator.menu import DEMO_ITEMS, NAMES
 from orderacc.simulator.random_script import random_script
 from orderacc.testing import BlankSource, PerfectObserver, StagedEngine
@@ -45,8 +45,7 @@ class NoBook:
 def station(script=SCRIPT, *, source=None, book=None, station_id="counter"):
     return Station(
         FrameReader(source or BlankSource(script, station_id), delivery=Delivery.LOSSLESS),
-        PerfectObserver(script),
-        StationTracker(station_id),
+        Eyes(PerfectObserver(script), StationTracker(station_id)),
         book or FixedOrders({order.order_id: order.paid for order in script.orders}),
         RECORDING_EPOCH,
         paced=False,
@@ -195,7 +194,7 @@ async def test_the_counter_is_what_the_region_of_interest_says():
             return await super().observe(frame)
 
     watched = station()
-    watched.observer = Measuring(SCRIPT)
+    watched.eyes.observer = Measuring(SCRIPT)
     watched.roi = (0.25, 0.0, 0.75, 0.5)
     await verdicts_of([watched])
     assert sizes == {(14, 14)}

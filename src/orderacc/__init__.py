@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         OrderAccError,
         OrdersError,
         SourceError,
+        StationError,
     )
+    from orderacc.service.daemon import run_daemon
     from orderacc.service.replay import replay
     from orderacc.validation import judge
     from orderacc.vlm.answer import parse_answer
@@ -42,12 +44,14 @@ __all__ = [
     "OrderAccError",
     "OrdersError",
     "SourceError",
+    "StationError",
     "Verdict",
     "__version__",
     "judge",
     "load_config",
     "parse_answer",
     "replay",
+    "run_daemon",
 ]
 
 _HOMES: Final = {
@@ -63,11 +67,13 @@ _HOMES: Final = {
     "OrderAccError": "orderacc.errors",
     "OrdersError": "orderacc.errors",
     "SourceError": "orderacc.errors",
+    "StationError": "orderacc.errors",
     "Verdict": "orderacc.domain.verdicts",
     "judge": "orderacc.validation",
     "load_config": "orderacc.config",
     "parse_answer": "orderacc.vlm.answer",
     "replay": "orderacc.service.replay",
+    "run_daemon": "orderacc.service.daemon",
 }
 
 # A type checker reads the imports above; were it to see this function, it would let any misspelt name pass.

@@ -4,6 +4,7 @@
 OrderAccError
 ├── ConfigError        a setting, menu, script or orders file is wrong (carries every finding)
 ├── SourceError        a camera or a video cannot be opened or read
+├── StationError       a station that was named is not there, or is there already
 ├── ModelError         a model or a device is missing, broken or does not fit the menu
 ├── EngineError        the vision language model failed on a request
 └── OrdersError        the POS side could not answer
@@ -20,7 +21,16 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ConfigError", "EngineError", "Finding", "ModelError", "OrderAccError", "OrdersError", "SourceError"]
+__all__ = [
+    "ConfigError",
+    "EngineError",
+    "Finding",
+    "ModelError",
+    "OrderAccError",
+    "OrdersError",
+    "SourceError",
+    "StationError",
+]
 
 
 class OrderAccError(Exception):
@@ -80,6 +90,15 @@ class SourceError(OrderAccError):
     """
 
     default_code = "bad_stream"
+
+
+class StationError(OrderAccError):
+    """A station that was named is not there, or is there already.
+
+    Codes: `no_such_station`, `station_exists`, `not_running`.
+    """
+
+    default_code = "no_such_station"
 
 
 class ModelError(OrderAccError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from orderacc.domain.verdicts import Verdict
-    from orderacc.service.pipeline import Station
+    from orderacc.service.station import Station
     from orderacc.simulator.script import Script
 
 app = typer.Typer()

@@ -19,7 +19,8 @@ def run(
     """Watch every station of a configuration until stopped.
 
     SIGINT or SIGTERM lets the orders in flight finish, then ends with exit code 0. When all sources have ended by
-    themselves it ends too: with 0, or with 1 if one of them failed.
+    themselves it ends too: with 0, or with 1 if one of them failed. Cameras never end. SIGHUP reads the configuration
+    again: only stations whose entry has changed are touched, and a wrong file changes nothing.
 
     Example: orderacc run --stations configs/stations.demo.yaml
     """
@@ -31,5 +32,5 @@ def run(
 
     config = load_config(stations)
     configure_logs(config.telemetry.log_format, level=config.telemetry.log_level)
-    if not anyio.run(run_daemon, config):
+    if not anyio.run(run_daemon, config, lambda: load_config(stations)):
         raise typer.Exit(1)

@@ -1,93 +1,121 @@
-"""The daemon: every station of a configuration until told to stop."""
+"""The daemon: the stations of a configuration until told to stop, and what signals do to them."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import ExitStack
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import TASK_STATUS_IGNORED
 
-from orderacc.capture import Delivery, LoopedSource, VideoFileSource
-from orderacc.config import SimulatorSource as SimulatorConfig
 from orderacc.domain.menus import Menu
-from orderacc.errors import ConfigError, Finding
-from orderacc.orders import FileOrders, FixedOrders
+from orderacc.errors import ConfigError
+from orderacc.service.building import StationBuilder
+from orderacc.service.cameras import check_cameras
 from orderacc.service.pipeline import Pipeline
 from orderacc.service.results import VerdictLog
 from orderacc.service.runtime import Runtime
-from orderacc.simulator.random_script import random_script
-from orderacc.simulator.script_file import load_script
-from orderacc.simulator.source import SimulatorSource
+from orderacc.service.stations import StationSet
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from orderacc.capture import FrameSource
-    from orderacc.config import Config, StationConfig
-    from orderacc.orders import OrderBook
+    from anyio.abc import TaskStatus
+
+    from orderacc.config import Config
+    from orderacc.domain.verdicts import Verdict
 
 _log = get_logger(__name__)
 
 
-async def run_daemon(config: Config) -> bool:
-    """Watch every station until all sources have ended, or SIGINT or SIGTERM comes.
+async def run_daemon(
+    config: Config,
+    reread: Callable[[], Config] | None = None,
+    *,
+    signals: bool = True,
+    on_verdict: Callable[[Verdict], Awaitable[None]] | None = None,
+    task_status: TaskStatus[StationSet] = TASK_STATUS_IGNORED,
+) -> bool:
+    """Watch every station until all have ended, or somebody stops it. Cameras never end; recordings do.
 
-    Orders in flight at a signal get `shutdown_grace` seconds; what is open then ends as `undetermined`.
+    Orders in flight then get `shutdown_grace` seconds; what is open after that ends as `undetermined`.
+
+    ```python
+    async with anyio.create_task_group() as group:
+        stations = await group.start(partial(orderacc.run_daemon, config, signals=False))
+        await stations.restart("drive-1")
+        print(stations.health()["drive-1"].phase)
+        stations.stop()
+    ```
+
+    Args:
+        config: What to watch.
+        reread: Reads the configuration again at SIGHUP; without it the signal does nothing.
+        signals: Whether SIGINT and SIGTERM stop it and SIGHUP rereads. They belong to the main thread.
+        on_verdict: Awaited with every verdict, behind the log and the results' file.
+        task_status: Told the stations when they are being watched.
 
     Returns:
-        Whether every source ran without failing.
+        Whether every station ran without failing.
 
     Raises:
         ConfigError: If a station has no orders to compare with, or a file it needs is wrong.
         ModelError: If a model is missing, broken or does not know the menu.
     """
-    shared = FileOrders(config.orders.file) if config.orders else None
-    cameras = [camera(station, shared) for station in config.stations]
-    menu = Menu.load(config.menu.file) if config.menu else None
-    runtime = await asyncio.to_thread(Runtime.load, config, menu)
-    stations = [
-        runtime.station(source, book, delivery=Delivery.LATEST, speed=1.0, roi=entry.roi)
-        for entry, (source, book) in zip(config.stations, cameras, strict=True)
-    ]
-    _log.info("started", stations=[station.station_id for station in stations], device=runtime.engine.device)
-    with VerdictLog(config.results.file if config.results else None) as results:
-        pipeline = Pipeline(runtime.judge, runtime.batcher, results.write, grace=config.shutdown_grace)
-        async with anyio.create_task_group() as group:
-            group.start_soon(_stop_on_signal, pipeline)
-            await pipeline.run(stations)
-            group.cancel_scope.cancel()
-    await runtime.aclose()
-    failed = [station.station_id for station in stations if station.state.error is not None]
-    _log.info("stopped", verdicts=results.written, failed=failed)
+    with ExitStack() as resources:
+        # From the first moment on: unheard, this signal would end the process while the models load.
+        hangups = resources.enter_context(anyio.open_signal_receiver(signal.SIGHUP)) if signals else None
+        menu = Menu.load(config.menu.file) if config.menu else None
+        await asyncio.to_thread(check_cameras, config)
+        runtime = await asyncio.to_thread(Runtime.load, config, menu)
+        results = resources.enter_context(VerdictLog(config.results.file if config.results else None))
+
+        async def sink(verdict: Verdict) -> None:
+            await results.write(verdict)
+            if on_verdict is not None:
+                await on_verdict(verdict)
+
+        pipeline = Pipeline(runtime.judge, runtime.batcher, sink, grace=config.shutdown_grace)
+        stations = StationSet(pipeline, StationBuilder(runtime, config), config)
+        _log.info("started", stations=[station.id for station in config.stations], device=runtime.engine.device)
+        try:
+            async with anyio.create_task_group() as group:
+                if hangups is not None:
+                    group.start_soon(_stop_on_signal, stations)
+                    group.start_soon(_reread_on_hangup, hangups, reread, stations)
+                await stations.run(task_status=task_status)
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await runtime.aclose()
+    failed = stations.failed()
+    _log.info("stopped", verdicts=results.written, failed=list(failed))
     return not failed
 
 
-def camera(station: StationConfig, shared: FileOrders | None) -> tuple[FrameSource, OrderBook]:
-    """The source of a station and the order book that goes with it."""
-    entry = station.source
-    if isinstance(entry, SimulatorConfig):
-        script = (
-            load_script(entry.script)
-            if entry.script
-            else random_script(entry.seed, entry.orders, fps=station.fps, wrong_share=entry.wrong_share)
-        )
-        book = FixedOrders({order.order_id: order.paid for order in script.orders})
-        return _looped(lambda: SimulatorSource(script, station.id), loop=entry.loop), book
-    if shared is None:
-        message = "needs POS orders to compare with: add `orders: {file: orders.json}`"
-        raise ConfigError([Finding("stations.yaml", 0, 0, f"station {station.id}", message)])
-    path = entry.path
-    return _looped(lambda: VideoFileSource(path, station.id, station.fps), loop=entry.loop), shared
-
-
-def _looped(make: Callable[[], FrameSource], *, loop: bool) -> FrameSource:
-    return LoopedSource(make) if loop else make()
-
-
-async def _stop_on_signal(pipeline: Pipeline) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
+async def _stop_on_signal(stations: StationSet) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        async for number in received:
             _log.info("stopping", signal=signal.Signals(number).name)
-            pipeline.stop()
+            stations.stop()
+
+
+async def _reread_on_hangup(
+    hangups: AsyncIterator[signal.Signals], reread: Callable[[], Config] | None, stations: StationSet
+) -> None:
+    async for _ in hangups:
+        if reread is None:
+            _log.info("reload_ignored", reason="the configuration is no file's")
+            continue
+        try:
+            changes = await stations.apply(await asyncio.to_thread(reread))
+        except ConfigError as error:
+            _log.error("reload_refused", findings=[str(found) for found in error.findings] or [error.message])
+        except Exception as error:  # noqa: BLE001  whatever is wrong with a file, the watching goes on
+            _log.error("reload_failed", exc_info=error)
+        else:
+            _log.info("reloaded", **asdict(changes))

@@ -40,6 +40,8 @@ SENTENCES: Final = {
     "no_frames": "Not judged: the items were never in clear view.",
     "engine_failed": "Please check: the pictures could not be analysed.",
     "shutdown": "Not judged: watching was stopped.",
+    "station_failed": "Please check: watching failed while this order was on the counter.",
+    "judging_failed": "Please check: comparing this order failed.",
 }
 """What the crew reads when an order cannot be judged, by reason."""
 
@@ -92,9 +94,15 @@ class OrderJudge:
         timings = replace(verdict.timings, order_end_to_verdict=(time.monotonic() - closed) * 1000)
         return self._signed(replace(verdict, timings=timings), evidence, epoch)
 
-    def stopped(self, evidence: Evidence, epoch: datetime) -> Verdict:
-        """The verdict on an order that the end of the process cut short."""
-        return self._signed(undetermined("shutdown"), evidence, epoch)
+    def unseen(self, evidence: Evidence, epoch: datetime, reason: str) -> Verdict:
+        """The verdict on an order that was not seen to its end, or whose judging was cut short.
+
+        Args:
+            evidence: What there is of it.
+            epoch: Wall-clock time of frame time 0.
+            reason: A key of `SENTENCES`.
+        """
+        return self._signed(undetermined(reason), evidence, epoch)
 
     async def _judge(self, evidence: Evidence, book: OrderBook) -> Verdict:
         if evidence.reason or evidence.slip_text is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +16,7 @@ from orderacc.perception.observer import Observer
 from orderacc.perception.shared_reader import SharedSlipReader
 from orderacc.selection.visits import StationTracker
 from orderacc.service.judging import JudgeSettings, OrderJudge
-from orderacc.service.pipeline import Station
+from orderacc.service.station import RECORDING_EPOCH, Eyes, Station
 from orderacc.simulator.menu import DEMO_ITEMS
 from orderacc.tracking.settings import TrackerSettings
 from orderacc.vlm.batcher import VlmBatcher
@@ -27,10 +26,8 @@ if TYPE_CHECKING:
     from orderacc.capture import FrameSource
     from orderacc.config import JudgingConfig, ModelsConfig, TrackingConfig
     from orderacc.orders import OrderBook
+    from orderacc.perception.picture import PictureHealth
     from orderacc.perception.slip import SlipReader
-
-RECORDING_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Wall-clock time of frame time 0 of a recording whose start nobody stated."""
 
 EASYOCR_WEIGHTS: Final = Path.home() / ".EasyOCR" / "model"
 """Where EasyOCR itself keeps its weights."""
@@ -108,12 +105,20 @@ class Runtime:
         """
         paced = speed is not None
         reader = FrameReader(source, delivery=delivery, paced=paced, speed=speed or 1.0)
-        tracker = StationTracker(
-            source.station_id, tracker_settings(self.config.tracking), k=self.config.selection.frames
-        )
-        observer = Observer(self.detector, self.slip_reader)
-        epoch = datetime.now(UTC) if delivery is Delivery.LATEST else RECORDING_EPOCH
-        return Station(reader, observer, tracker, book, epoch, paced, roi)
+        epoch = None if delivery is Delivery.LATEST else RECORDING_EPOCH
+        return Station(reader, self.eyes(source.station_id), book, epoch, paced, roi)
+
+    def eyes(self, station_id: str, first_visit: int = 1, *, picture: PictureHealth | None = None) -> Eyes:
+        """What looks at a station's frames, with nothing seen yet.
+
+        Args:
+            station_id: The station.
+            first_visit: Number of its first visit.
+            picture: Notices pictures nothing can be seen in; None when nobody asks.
+        """
+        settings = tracker_settings(self.config.tracking)
+        tracker = StationTracker(station_id, settings, k=self.config.selection.frames, start=first_visit)
+        return Eyes(Observer(self.detector, self.slip_reader), tracker, picture)
 
     async def aclose(self) -> None:
         """Let the models go."""

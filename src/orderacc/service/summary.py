@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orderacc.service.station import RECORDING_EPOCH
 from orderacc.simulator.choreography import build_timeline
 from orderacc.simulator.render import HEIGHT, WIDTH
 from orderacc.simulator.scoring import Score, score
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orderacc.domain.verdicts import Verdict
-    from orderacc.service.pipeline import Station
+    from orderacc.service.station import Station
     from orderacc.simulator.script import Script
 
 
@@ -38,7 +39,7 @@ def summarise(
         script = scripts[station.station_id]
         truth = truth_of(script, build_timeline(script), VisibilityLog(), (WIDTH, HEIGHT))
         own = [verdict.to_dict() for verdict in verdicts if verdict.station_id == station.station_id]
-        total += score(truth, own, station.epoch)
+        total += score(truth, own, station.epoch or RECORDING_EPOCH)
     waits = [v.timings.order_end_to_verdict for v in verdicts if v.timings.order_end_to_verdict is not None]
     p50, p95 = (float(np.percentile(waits, share)) / 1000 if waits else None for share in (50, 95))
     return {

@@ -1,0 +1,75 @@
+"""Making stations out of their configuration, on the models that are loaded."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import partial
+from typing import TYPE_CHECKING
+
+from orderacc.capture import CapturePolicy, SupervisedCapture
+from orderacc.service.cameras import PosOrders, camera
+from orderacc.service.station import Station
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orderacc.config import CaptureConfig, Config, StationConfig
+    from orderacc.service.cameras import Camera
+    from orderacc.service.runtime import Runtime
+
+
+class StationBuilder:
+    """Makes stations; what they share is loaded once.
+
+    Args:
+        runtime: The models.
+        config: How patient stations are with their cameras, and where the POS orders are.
+
+    Raises:
+        ConfigError: If the orders' file is bad.
+    """
+
+    def __init__(self, runtime: Runtime, config: Config) -> None:
+        self._runtime = runtime
+        self._policy = capture_policy(config.capture)
+        self._orders = PosOrders(config.orders)
+
+    def follow(self, config: Config) -> None:
+        """Take the POS orders from where another configuration says they are, for the stations there are too.
+
+        Raises:
+            ConfigError: If the orders' file is bad; then nothing has changed.
+        """
+        self._orders.follow(config.orders)
+
+    def plan(self, station: StationConfig) -> Callable[[int], Station]:
+        """Read whatever a station needs. Blocks: call it from a worker thread.
+
+        Returns:
+            Makes the station, any number of times, given the number of its first visit.
+
+        Raises:
+            ConfigError: If a file it needs is wrong, or it has no orders to compare with.
+        """
+        seen_by = camera(station, timeout=self._policy.rtsp_timeout)
+        if seen_by.script_orders is None:
+            self._orders.need(station.id)
+        return partial(self._make, station, seen_by)
+
+    def _make(self, config: StationConfig, seen_by: Camera, first_visit: int) -> Station:
+        new_eyes = partial(self._runtime.eyes, config.id)
+        return Station(
+            reader=SupervisedCapture(config.id, seen_by.make, self._policy, live=seen_by.live, paced=seen_by.paced),
+            eyes=new_eyes(first_visit),
+            book=seen_by.script_orders or self._orders,
+            epoch=None,
+            paced=True,
+            roi=config.roi,
+            new_eyes=new_eyes,
+            live=seen_by.live,
+        )
+
+
+def capture_policy(config: CaptureConfig) -> CapturePolicy:
+    """The stations' patience out of the configuration's section of the same names."""
+    return CapturePolicy(**{field.name: getattr(config, field.name) for field in fields(CapturePolicy)})

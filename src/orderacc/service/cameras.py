@@ -1,0 +1,149 @@
+"""From a station's configuration to its camera and to what knows its orders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from orderacc.capture import LoopedSource, VideoFileSource
+from orderacc.errors import ConfigError, Finding, OrdersError
+from orderacc.orders import FileOrders, FixedOrders
+from orderacc.simulator.random_script import random_script
+from orderacc.simulator.script_file import load_script
+from orderacc.simulator.source import SimulatorSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from orderacc.capture import FrameSource
+    from orderacc.config import Config, OrdersConfig, RtspSource, StationConfig
+    from orderacc.config import HttpSource as HttpConfig
+    from orderacc.config import SimulatorSource as SimulatorConfig
+    from orderacc.domain.orders import Order
+    from orderacc.orders import OrderBook
+
+NO_ORDERS: Final = "needs POS orders to compare with: add `orders: {file: orders.json}`"
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """Where a station's frames come from.
+
+    Attributes:
+        make: Builds a source; each makes one pass.
+        live: Whether frames never end: a camera, or a recording that starts over.
+        paced: Whether they have to be held back to the speed of life: a recording's.
+        script_orders: What was paid for, when a script says so; otherwise the POS knows.
+    """
+
+    make: Callable[[], FrameSource]
+    live: bool
+    paced: bool
+    script_orders: OrderBook | None = None
+
+
+def camera(station: StationConfig, *, timeout: float) -> Camera:
+    """The camera of a station.
+
+    Args:
+        station: Its configuration.
+        timeout: Seconds a network camera may take to answer.
+
+    Raises:
+        ConfigError: If its script is wrong.
+    """
+    entry = station.source
+    if entry.type == "simulator":
+        return _simulated(entry, station)
+    if entry.type == "file":
+        make = partial(VideoFileSource, entry.path, station.id, station.fps)
+        return Camera(_looped(make) if entry.loop else make, live=entry.loop, paced=True)
+    if entry.type == "device":
+        from orderacc.capture.device import DeviceSource
+
+        return Camera(partial(DeviceSource, entry.device, station.id, station.fps), live=True, paced=False)
+    return Camera(partial(_stream, entry, station, timeout), live=True, paced=False)
+
+
+def check_cameras(config: Config) -> None:
+    """Make sure that the cameras of a configuration can be made, before anything that takes time.
+
+    Raises:
+        ConfigError: If a script or the orders' file is wrong, or a station has no orders to compare with.
+    """
+    orders = PosOrders(config.orders)
+    for station in config.stations:
+        if camera(station, timeout=config.capture.rtsp_timeout).script_orders is None:
+            orders.need(station.id)
+
+
+def _simulated(entry: SimulatorConfig, station: StationConfig) -> Camera:
+    script = (
+        load_script(entry.script)
+        if entry.script
+        else random_script(entry.seed, entry.orders, fps=station.fps, wrong_share=entry.wrong_share)
+    )
+    make = partial(SimulatorSource, script, station.id)
+    book = FixedOrders({order.order_id: order.paid for order in script.orders})
+    return Camera(_looped(make) if entry.loop else make, live=entry.loop, paced=True, script_orders=book)
+
+
+def _looped(make: Callable[[], FrameSource]) -> Callable[[], FrameSource]:
+    return partial(LoopedSource, make)
+
+
+def _stream(entry: RtspSource | HttpConfig, station: StationConfig, timeout: float) -> FrameSource:
+    from orderacc.capture.stream import StreamSource
+
+    return StreamSource(
+        entry.url.reveal(),
+        station.id,
+        station.fps,
+        timeout=timeout,
+        transport=getattr(entry, "transport", "tcp"),
+        hwaccel=entry.hwaccel,
+    )
+
+
+class PosOrders:
+    """The box's POS orders, wherever the configuration says they are now.
+
+    Args:
+        config: The configuration's section, None when there is none.
+
+    Raises:
+        ConfigError: If the orders' file is bad.
+    """
+
+    def __init__(self, config: OrdersConfig | None) -> None:
+        self._path: Path | None = None
+        self._book: OrderBook | None = None
+        self.follow(config)
+
+    def follow(self, config: OrdersConfig | None) -> None:
+        """Take orders from what a new configuration names.
+
+        Raises:
+            ConfigError: If the orders' file is bad; then the old orders stay.
+        """
+        path = config.file if config else None
+        if path != self._path or self._book is None:
+            self._book = FileOrders(path) if path else None
+            self._path = path
+
+    def need(self, station_id: str) -> None:
+        """Make sure that there are orders for a station.
+
+        Raises:
+            ConfigError: If there are none.
+        """
+        if self._book is None:
+            raise ConfigError([Finding("stations.yaml", 0, 0, f"station {station_id}", NO_ORDERS)])
+
+    async def find(self, station_id: str, slip_text: str) -> Order | None:
+        """See `OrderBook.find`."""
+        if self._book is None:
+            raise OrdersError("the configuration names no POS orders any more")
+        return await self._book.find(station_id, slip_text)

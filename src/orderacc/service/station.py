@@ -1,0 +1,146 @@
+"""One camera at one counter, with what looks at its frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orderacc.capture import FrameReader, SupervisedCapture
+    from orderacc.domain.evidence import Evidence
+    from orderacc.domain.frames import Frame
+    from orderacc.orders import OrderBook
+    from orderacc.perception.observer import Observer
+    from orderacc.perception.picture import PictureHealth
+    from orderacc.selection.visits import StationTracker
+
+RECORDING_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Wall-clock time of frame time 0 of a recording whose start nobody stated."""
+
+
+@dataclass(slots=True)
+class StationState:
+    """What a station is doing now.
+
+    Attributes:
+        frames: Frames looked at.
+        at: Frame time of the newest, seconds.
+        error: What ended the station, None while it runs or when its source simply ended.
+        ended: Whether it has stopped watching.
+        failures: How often looking at a frame failed, and everything that looks was made anew.
+        warnings: What is wrong with its picture, by the picture warnings' names.
+    """
+
+    frames: int = 0
+    at: float = 0.0
+    error: Exception | None = None
+    ended: bool = False
+    failures: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Eyes:
+    """What looks at a station's frames and remembers what it saw; when it fails it is replaced as a whole.
+
+    Attributes:
+        observer: Says what a frame shows.
+        tracker: Tells the orders apart.
+        picture: Notices pictures nothing can be seen in; None when nobody asks.
+        picture_due: Frame time of the next look at that, seconds.
+        stood_in: Visits the tracker lost and others reported for it.
+        spent: Whether its orders have all been handed over and it sees no more frames.
+    """
+
+    observer: Observer
+    tracker: StationTracker
+    picture: PictureHealth | None = None
+    picture_due: float = 0.0
+    stood_in: int = 0
+    spent: bool = False
+
+    @property
+    def next_visit(self) -> int:
+        """Number the next visit at this station will get."""
+        return self.tracker.next_visit + self.stood_in
+
+
+@dataclass(slots=True)
+class Station:
+    """A station, ready to run.
+
+    Attributes:
+        reader: Delivers its frames.
+        eyes: Look at them.
+        book: Knows what was paid for.
+        epoch: Wall-clock time of frame time 0; None until the first frame of a station that is watched live.
+        paced: Whether frames come at the speed of the clock; a recording that is read as fast as it goes is not.
+        roi: Part of the picture that is the counter: left, top, right, bottom as shares; None for all of it.
+        progress: Called with the frame time of every frame looked at.
+        new_eyes: Makes new eyes, whose first visit has this number, when the old ones failed on a frame; without it
+            the failure is raised.
+        live: Whether its frames never end: a camera, or a recording that starts over.
+        state: What it is doing now.
+    """
+
+    reader: FrameReader | SupervisedCapture
+    eyes: Eyes
+    book: OrderBook
+    epoch: datetime | None
+    paced: bool
+    roi: tuple[float, float, float, float] | None = None
+    progress: Callable[[float], None] | None = None
+    new_eyes: Callable[[int], Eyes] | None = None
+    live: bool = False
+    state: StationState = field(default_factory=StationState)
+
+    @property
+    def station_id(self) -> str:
+        """The station."""
+        return self.reader.station_id
+
+    @property
+    def tracker(self) -> StationTracker:
+        """Tells its orders apart."""
+        return self.eyes.tracker
+
+    def epoch_by(self, frame: Frame) -> datetime:
+        """Wall-clock time of frame time 0, which the first frame of a live station decides."""
+        if self.epoch is None:
+            taken = datetime.now(UTC).timestamp() if frame.wall is None else frame.wall
+            self.epoch = datetime.fromtimestamp(taken - frame.at, UTC)
+        return self.epoch
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedOrder:
+    """An order waiting for its verdict.
+
+    Attributes:
+        evidence: What was seen of it.
+        station: Where.
+        epoch: Wall-clock time of frame time 0.
+        ended: When it ended, by the monotonic clock, seconds.
+        unseen: None, or why it was not seen to its end and cannot be judged: a key of `judging.SENTENCES`.
+    """
+
+    evidence: Evidence
+    station: Station
+    epoch: datetime
+    ended: float
+    unseen: str | None = None
+
+
+def cropped(frame: Frame, roi: tuple[float, float, float, float] | None) -> Frame:
+    """The part of a frame that is the counter; `roi` as in `Station`."""
+    if roi is None:
+        return frame
+    height, width = frame.image.shape[:2]
+    left, top, right, bottom = roi
+    image = frame.image[round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
+    return replace(frame, image=np.ascontiguousarray(image))

@@ -1,0 +1,323 @@
+"""The stations of one process: added, removed, restarted and pointed elsewhere while the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
+
+import anyio
+from anyio import TASK_STATUS_IGNORED
+
+from orderacc.capture import LastError, StationHealth, SupervisedCapture
+from orderacc.errors import OrderAccError, StationError
+from orderacc.service.watching import watch
+from orderacc.telemetry import get_logger, redact_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from orderacc.config import Config, Source, StationConfig
+    from orderacc.service.pipeline import Pipeline
+    from orderacc.service.station import Station
+
+_log = get_logger(__name__)
+
+CRASH_PAUSE: Final = 15.0
+"""Seconds before a live station that broke down as a whole is made anew: what its camera's breaker did not catch."""
+
+
+class Builder(Protocol):
+    """Makes stations; `StationBuilder` is one."""
+
+    def plan(self, station: StationConfig) -> Callable[[int], Station]:
+        """See `StationBuilder.plan`."""
+        ...
+
+    def follow(self, config: Config) -> None:
+        """See `StationBuilder.follow`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a new configuration changed.
+
+    Attributes:
+        added: Stations that were not there before.
+        removed: Stations that are no more.
+        changed: Stations that look elsewhere or differently now.
+        needs_restart: Sections that differ and count from the next start of the process on.
+    """
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class _Watched:
+    """A station of the set."""
+
+    config: StationConfig
+    plan: Callable[[int], Station]
+    station: Station
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    crashes: int = 0
+
+
+class StationSet:
+    """Watches stations that come and go; what happens to one does not touch the others.
+
+    Whatever is done to a station, every order opened at it gets exactly one verdict: one that is open when its station
+    is removed, or pointed at another camera, ends as `shutdown`. Operations are carried out one after the other and
+    cannot be cancelled half way. All of it belongs to the event loop.
+
+    Args:
+        pipeline: Judges what the stations see.
+        builder: Makes stations out of their configuration.
+        config: The configuration `run` begins with.
+    """
+
+    def __init__(self, pipeline: Pipeline, builder: Builder, config: Config) -> None:
+        self._pipeline = pipeline
+        self._builder = builder
+        self._begun_with = self._config = config
+        self._watched: dict[str, _Watched] = {}
+        self._next_visits: dict[str, int] = {}
+        self._group: TaskGroup | None = None
+        self._lock = anyio.Lock()
+        self._changed = anyio.Event()
+
+    async def run(self, *, task_status: TaskStatus[StationSet] = TASK_STATUS_IGNORED) -> None:
+        """Watch until every station has ended by itself, or `stop` is called.
+
+        Cameras never end; recordings do. A set from which all stations were removed waits for new ones.
+
+        Args:
+            task_status: Told this set when its stations are being watched.
+
+        Raises:
+            ConfigError: If a station of the configuration cannot be made; then none is watched.
+        """
+        plans = await self._plans(self._config, self._config.stations)
+
+        async def watching() -> None:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                try:
+                    for station in self._config.stations:
+                        self._begin(station, plans[station.id])
+                    task_status.started(self)
+                    await self._all_ended()
+                finally:
+                    self._group = None
+
+        await self._pipeline.serve(watching)
+
+    def stop(self) -> None:
+        """Let the orders in flight finish, then return from `run`."""
+        self._pipeline.stop()
+
+    def ids(self) -> tuple[str, ...]:
+        """The stations, in the order they came."""
+        return tuple(self._watched)
+
+    def failed(self) -> tuple[str, ...]:
+        """Stations that ended because something failed."""
+        return tuple(name for name, watched in self._watched.items() if watched.station.state.error is not None)
+
+    def health(self) -> Mapping[str, StationHealth]:
+        """How every station is."""
+        return MappingProxyType({name: _health(watched) for name, watched in self._watched.items()})
+
+    async def add(self, config: StationConfig) -> None:
+        """Begin to watch one more station.
+
+        Raises:
+            StationError: `station_exists`, or `not_running` when the set has ended.
+            ConfigError: If it cannot be made.
+        """
+        async with self._operation():
+            if config.id in self._watched:
+                raise StationError(f"there is a station {config.id!r} already", code="station_exists")
+            plan = await asyncio.to_thread(self._builder.plan, config)
+            self._begin(config, plan)
+
+    async def remove(self, station_id: str) -> None:
+        """Watch a station no more; returns when its camera has been let go.
+
+        Raises:
+            StationError: `no_such_station`, or `not_running`.
+        """
+        async with self._operation():
+            await self._drop(self._find(station_id))
+
+    async def restart(self, station_id: str) -> None:
+        """Open a station's camera anew, at once; an order that is open stays open. A recording starts over.
+
+        Raises:
+            StationError: `no_such_station`, or `not_running`.
+        """
+        async with self._operation():
+            watched = self._find(station_id)
+            reader = watched.station.reader
+            if watched.station.live and not watched.station.state.ended and isinstance(reader, SupervisedCapture):
+                reader.restart("requested")
+            else:
+                await self._replace(watched, watched.config, watched.plan)
+
+    async def repoint(self, station_id: str, source: Source) -> None:
+        """Let a station look at another camera. Its counters begin anew, its visits go on being counted.
+
+        Args:
+            station_id: The station.
+            source: The other camera.
+
+        Raises:
+            StationError: `no_such_station`, or `not_running`.
+            ConfigError: If the station cannot be made with it; then the old one goes on.
+        """
+        async with self._operation():
+            watched = self._find(station_id)
+            config = watched.config.model_copy(update={"source": source})
+            await self._replace(watched, config, await asyncio.to_thread(self._builder.plan, config))
+
+    async def apply(self, config: Config) -> Changes:
+        """Make the stations those of another configuration; only what differs is touched.
+
+        Stations added, removed or pointed elsewhere by other means since are brought in line too. POS orders are taken
+        from where the new configuration says. Everything else counts from the next start on and is named.
+
+        Raises:
+            StationError: `not_running`.
+            ConfigError: If a station cannot be made, or the orders' file is bad; then nothing has changed.
+        """
+        async with self._operation():
+            wanted = {station.id: station for station in config.stations}
+            new = [station for name, station in wanted.items() if name not in self._watched]
+            gone = [watched for name, watched in self._watched.items() if name not in wanted]
+            other = [
+                watched for name, watched in self._watched.items() if wanted.get(name, watched.config) != watched.config
+            ]
+            plans = await self._plans(config, [*new, *(wanted[watched.config.id] for watched in other)])
+            self._config = config
+            # Cameras are let go side by side: one that hangs holds up nobody but itself.
+            async with anyio.create_task_group() as group:
+                for watched in gone:
+                    group.start_soon(self._drop, watched)
+                for watched in other:
+                    name = watched.config.id
+                    group.start_soon(self._replace, watched, wanted[name], plans[name])
+                for station in new:
+                    self._begin(station, plans[station.id])
+        return Changes(
+            added=tuple(station.id for station in new),
+            removed=tuple(watched.config.id for watched in gone),
+            changed=tuple(watched.config.id for watched in other),
+            needs_restart=_differences(self._begun_with, config),
+        )
+
+    @asynccontextmanager
+    async def _operation(self) -> AsyncIterator[None]:
+        """One at a time, while the set runs, and to the end: a station half pointed elsewhere would be lost."""
+        async with self._lock:
+            if self._group is None:
+                raise StationError("the stations are not being watched", code="not_running")
+            with anyio.CancelScope(shield=True):
+                yield
+
+    def _find(self, station_id: str) -> _Watched:
+        if station_id not in self._watched:
+            raise StationError(f"there is no station {station_id!r}", code="no_such_station")
+        return self._watched[station_id]
+
+    async def _plans(self, config: Config, stations: Sequence[StationConfig]) -> Mapping[str, Callable[[int], Station]]:
+        """Make sure that a configuration works before anything is touched."""
+
+        def plan() -> Mapping[str, Callable[[int], Station]]:
+            self._builder.follow(config)
+            return {station.id: self._builder.plan(station) for station in stations}
+
+        try:
+            return await asyncio.to_thread(plan)
+        except OrderAccError:
+            await asyncio.to_thread(self._builder.follow, self._config)
+            raise
+
+    def _begin(self, config: StationConfig, plan: Callable[[int], Station]) -> None:
+        if self._group is None:
+            return  # stopped meanwhile: nothing is watched any more
+        watched = _Watched(config, plan, plan(self._next_visits.get(config.id, 1)))
+        self._watched[config.id] = watched
+        self._group.start_soon(self._tend, watched)
+
+    async def _end(self, watched: _Watched) -> None:
+        watched.scope.cancel()
+        await watched.ended.wait()
+
+    async def _drop(self, watched: _Watched) -> None:
+        await self._end(watched)
+        del self._watched[watched.config.id]
+
+    async def _replace(self, watched: _Watched, config: StationConfig, plan: Callable[[int], Station]) -> None:
+        await self._end(watched)
+        self._begin(config, plan)
+
+    async def _tend(self, watched: _Watched) -> None:
+        """Keep a station going until it ends by itself or is not wanted any more."""
+        try:
+            with watched.scope:
+                while not await self._watch(watched):
+                    await anyio.sleep(CRASH_PAUSE)
+                    watched.station = watched.plan(watched.station.eyes.next_visit)
+        finally:
+            self._next_visits[watched.config.id] = watched.station.eyes.next_visit
+            watched.ended.set()
+            self._changed.set()
+
+    async def _watch(self, watched: _Watched) -> bool:
+        """Watch a station; False when it broke down and is to be made anew."""
+        try:
+            await watch(watched.station, self._pipeline)
+        except Exception as error:  # noqa: BLE001  whatever is wrong with one station, the others go on
+            watched.crashes += 1
+            name = watched.config.id
+            _log.error("station_crashed", station_id=name, crashes=watched.crashes, exc_info=error)
+            return not watched.station.live
+        return True
+
+    async def _all_ended(self) -> None:
+        while True:
+            async with self._lock:
+                if self._watched and all(watched.ended.is_set() for watched in self._watched.values()):
+                    return
+                self._changed = anyio.Event()
+            await self._changed.wait()
+
+
+def _health(watched: _Watched) -> StationHealth:
+    """What the camera says, and what else is known."""
+    station = watched.station
+    health, state = station.reader.health(), station.state
+    failures, last_error = dict(health.failures), health.last_error
+    if state.failures:
+        failures["station_failed"] = state.failures
+    if watched.crashes:
+        failures["station_crashed"] = watched.crashes
+    if state.error is not None and last_error is None:
+        code = state.error.code if isinstance(state.error, OrderAccError) else "station_crashed"
+        last_error = LastError(code, redact_text(str(state.error)), health.at)
+    return replace(health, failures=MappingProxyType(failures), last_error=last_error, warnings=station.state.warnings)
+
+
+def _differences(before: Config, now: Config) -> tuple[str, ...]:
+    """Sections that differ, apart from those that are taken up while running."""
+    sections = set(type(now).model_fields) - {"stations", "orders"}
+    return tuple(sorted(name for name in sections if getattr(before, name) != getattr(now, name)))
