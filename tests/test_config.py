@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderacc import ConfigError, load_config
-from orderacc.cli import main
 from orderacc.capture import CapturePolicy
+from orderacc.cli import main
 from orderacc.config import CaptureConfig, FileSource, SimulatorSource, TrackingConfig, json_schema
 from orderacc.tracking.settings import TrackerSettings
 
@@ -151,7 +151,7 @@ rtsp: 1
         ":18:1 shutdown_grace: should be a finite number",
         ":19:1 results.file: is required",
         (
-            ":20:1 rtsp: there is no such key; there are: menu, models, orders, results, schema, selection, "
+            ":20:1 rtsp: there is no such key; there are: capture, menu, models, orders, results, schema, selection, "
             "shutdown_grace, stations, telemetry, tracking, validation, vlm"
         ),
     ]
