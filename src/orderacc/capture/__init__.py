@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from orderacc.capture.device import DeviceSource
+from orderacc.capture.failures import REMEDIES
 from orderacc.capture.file import VideoFileSource, VideoInfo, probe_video
 from orderacc.capture.health import LastError, StationHealth
 from orderacc.capture.life import Move, StationPhase
@@ -9,12 +11,15 @@ from orderacc.capture.loop import LoopedSource
 from orderacc.capture.mailbox import Delivery
 from orderacc.capture.policy import CapturePolicy
 from orderacc.capture.reader import FrameReader, ReaderStats
-from orderacc.capture.source import FrameSource, SourceStats
+from orderacc.capture.source import FrameSource, SourceStats, StreamInfo
+from orderacc.capture.stream import StreamSource
 from orderacc.capture.supervised import SupervisedCapture
 
 __all__ = [
+    "REMEDIES",
     "CapturePolicy",
     "Delivery",
+    "DeviceSource",
     "FrameReader",
     "FrameSource",
     "LastError",
@@ -24,6 +29,8 @@ __all__ = [
     "SourceStats",
     "StationHealth",
     "StationPhase",
+    "StreamInfo",
+    "StreamSource",
     "SupervisedCapture",
     "VideoFileSource",
     "VideoInfo",

@@ -6,12 +6,12 @@ import threading
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import av
-import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from orderacc.capture.pixels import upright_bgr
 from orderacc.capture.source import SourceStats
 from orderacc.capture.timing import Decimator, FrameClock
 from orderacc.domain.frames import Frame
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-    from orderacc.domain.frames import Image
 
 _log = get_logger(__name__)
 
@@ -109,7 +107,8 @@ class VideoFileSource:
                 for picture in pictures:
                     at = clock.at(picture.pts)
                     if self._decimator.keeps(at):
-                        frame = Frame(self._station_id, self._kept, float(at), _upright_bgr(picture, reformatter))
+                        image = upright_bgr(picture, reformatter)
+                        frame = Frame(self._station_id, self._kept, float(at), image, picture.pts)
                         self._kept += 1
                         yield frame
         if self._damaged:
@@ -188,9 +187,3 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise SourceError(f"{path}: its video codec is not supported", code="unsupported_codec")
         stream.codec_context.thread_count = 1
         yield container, stream
-
-
-def _upright_bgr(picture: VideoFrame, reformatter: VideoReformatter) -> Image:
-    image = cast("Image", reformatter.reformat(picture, format="bgr24", threads=1).to_ndarray())
-    quarter_turns = round(picture.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image

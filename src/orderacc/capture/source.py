@@ -40,6 +40,33 @@ class SourceStats:
         return self.decoded - self.kept
 
 
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What is known of a stream that has been opened.
+
+    Attributes:
+        codec: E.g. `h264`.
+        width: Pixels of the newest picture; 0 before the first.
+        height: Likewise.
+        fps: Frames a second as the stream declares them; None when it does not.
+        hwaccel: What decodes: `none` (software), `vaapi`, `qsv`.
+        transport: `tcp`, `udp`, `http`, or `v4l2` and `gstreamer` of local devices.
+        opened_s: Seconds until the stream was open.
+        first_frame_s: Seconds until the first picture, opening included; None before it.
+        keyframe_interval_s: Seconds between the last two keyframes; None before the second.
+    """
+
+    codec: str
+    width: int
+    height: int
+    fps: float | None
+    hwaccel: str
+    transport: str
+    opened_s: float
+    first_frame_s: float | None = None
+    keyframe_interval_s: float | None = None
+
+
 class FrameSource(Protocol):
     """A camera, or what passes for one: a video file, the simulator.
 

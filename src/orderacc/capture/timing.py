@@ -20,6 +20,13 @@ SLACK: Final = Fraction(1, 1000)
 """Containers round times to as little as a millisecond: a frame that early still counts for its place in the grid."""
 
 
+LEAP: Final = 2
+"""Seconds a camera's times may run ahead of the arrival of its frames: more than any buffer on the way holds."""
+
+LEAST_STEP: Final = Fraction(1, 1000)
+"""Seconds from one live frame to the next at the least."""
+
+
 class FrameClock:
     """Turns a stream's presentation times into seconds since its first frame.
 
@@ -60,17 +67,67 @@ class FrameClock:
         return at
 
 
+class LiveClock:
+    """Turns a camera's presentation times into seconds since its first frame, checked against when frames arrived.
+
+    Times only ever grow. The stream's own times are used while they can be true: they are free of the network's jitter
+    and tell a backlog that arrives at once apart. Where a time is missing, goes back (a camera that was set, a counter
+    that wrapped around) or runs ahead of the arrivals by more than `LEAP`, the time between the arrivals takes its
+    place and the stream's times count from there.
+    """
+
+    def __init__(self, time_base: Fraction | None, rate: Fraction | None = None) -> None:
+        """Start a stream.
+
+        Args:
+            time_base: Seconds per tick of the presentation times, None when the stream has none.
+            rate: Nominal frames a second, None when unknown: what the first frame lasts when it has no time, for the
+                next may arrive along with it.
+        """
+        self._time_base = time_base
+        self._step = 1 / (rate if rate and rate > 0 else DEFAULT_RATE)
+        self._origin: Fraction | None = None
+        self._last: Fraction | None = None
+        self._arrived = 0.0
+
+    def at(self, pts: int | None, arrived: float) -> Fraction:
+        """Time of the next frame.
+
+        Args:
+            pts: Its presentation time in ticks, None when missing.
+            arrived: When it came, seconds by a monotonic clock.
+
+        Returns:
+            Seconds since the first frame, greater than the last result; 0 for the first.
+        """
+        at = Fraction(0)
+        if self._last is not None:
+            least = self._step if pts is not None and self._origin is None else LEAST_STEP
+            at = self._last + max(least, Fraction(round((arrived - self._arrived) * 1_000_000), 1_000_000))
+        if pts is not None and self._time_base:
+            stamp = pts * self._time_base
+            if self._origin is not None and self._last is not None and self._last < stamp - self._origin <= at + LEAP:
+                at = stamp - self._origin
+            else:
+                self._origin = stamp - at
+        self._last, self._arrived = at, arrived
+        return at
+
+
 class Decimator:
     """Brings a stream down to a rate: the first frame at or after each beat of a fixed grid is kept.
 
     The grid is anchored at the first frame, so errors do not add up, and the choice depends on stream times alone.
+    Cameras do not keep time exactly: in a live stream, a frame up to half a frame early counts for its beat, or a
+    camera that gives just the rate asked for would lose every other frame to trembling.
     """
 
-    def __init__(self, fps: float | None) -> None:
+    def __init__(self, fps: float | None, *, live: bool = False) -> None:
         """Set the grid.
 
         Args:
             fps: Beats a second; None keeps every frame.
+            live: Whether frame times tremble.
 
         Raises:
             ValueError: If the rate is not positive and finite.
@@ -79,16 +136,30 @@ class Decimator:
             raise ValueError(f"frames a second must be a positive number, not {fps!r}")
         self._fps = None if fps is None else Fraction(fps).limit_denominator(1001)
         self._beat = -1
+        self._live = live
+        self._slack = SLACK
+        self._last: Fraction | None = None
 
     def keeps(self, at: Fraction) -> bool:
         """Whether the frame at this time (seconds since the first frame, growing from call to call) is wanted."""
         if self._fps is None:
             return True
-        beat = math.floor((at + SLACK) * self._fps)
+        if self._live:
+            self._learn(at)
+        beat = math.floor((at + self._slack) * self._fps)
         if beat <= self._beat:
             return False
         self._beat = beat
         return True
+
+    def _learn(self, at: Fraction) -> None:
+        """Half of what lies between this camera's frames, a pause counting as little."""
+        if self._last is not None:
+            half = float(at - self._last) / 2
+            known = float(self._slack)
+            learnt = half if self._slack == SLACK else known + (min(half, 2 * known) - known) / 8
+            self._slack = max(SLACK, Fraction(round(learnt * 1000), 1000))
+        self._last = at
 
 
 class Pace:
