@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from orderacc.capture import CapturePolicy, StationPhase
 from orderacc.capture.backoff import JITTER, Backoff
-from orderacc.capture.breaker import Circuit, CircuitBreaker
+from orderacc.capture.breaker import JITTER as SPREAD
+from orderacc.capture.breaker import MARGIN, Circuit, CircuitBreaker
 from orderacc.capture.life import HISTORY, OPENING, TABLE, WAITING, Event, StationLife
 from orderacc.capture.recovery import Recovery
 
@@ -79,7 +80,7 @@ def test_a_life_follows_the_table_and_remembers_the_way(events: list[tuple[Event
 def test_the_breaker_opens_exactly_when_the_window_is_full(
     threshold: int, window: float, cooldown: float, failures: list[float]
 ) -> None:
-    breaker, now, counted = CircuitBreaker(threshold, window, cooldown), 0.0, []
+    breaker, now, counted = CircuitBreaker(threshold, window, cooldown, random.Random(1)), 0.0, []
     for gap in failures:
         now += gap
         if breaker.circuit is Circuit.OPEN:
@@ -91,27 +92,36 @@ def test_the_breaker_opens_exactly_when_the_window_is_full(
     assert breaker.trips == (breaker.circuit is Circuit.OPEN)
 
 
-@given(st.floats(0, 1000), st.floats(0.1, 60), st.floats(0, 0.99), st.floats(0, 100))
-def test_an_open_breaker_lets_one_through_after_the_cooldown(
-    at: float, cooldown: float, early: float, late: float
+@given(st.floats(0, 1000), st.floats(0.1, 60), st.floats(0, 0.99), st.floats(0, 100), chance)
+def test_an_open_breaker_lets_one_through_within_the_cooldown(
+    at: float, cooldown: float, early: float, late: float, rng: random.Random
 ) -> None:
-    breaker = CircuitBreaker(1, 10, cooldown)
+    breaker = CircuitBreaker(1, 10, cooldown, rng)
     assert breaker.probe(at)
     assert breaker.failed(at)
-    assert not breaker.probe(at + cooldown * early)
+    assert at + cooldown * (1 - MARGIN - SPREAD) <= breaker.probe_at * 1.0001
+    assert breaker.probe_at <= (at + cooldown * (1 - MARGIN)) * 1.0001
+    assert not breaker.probe(at + (breaker.probe_at - at) * early)
     assert breaker.circuit is Circuit.OPEN
-    now = max(at + cooldown, breaker.probe_at) + late
+    now = breaker.probe_at + late
     assert breaker.probe(now)
     assert breaker.circuit is Circuit.HALF_OPEN
     assert not breaker.probe(now)  # the one is on its way
     assert breaker.failed(now)
-    assert breaker.probe_at == now + cooldown
+    assert breaker.circuit is Circuit.OPEN
     assert breaker.trips == 1
+
+
+@given(st.floats(0, 30), chance)
+def test_the_time_an_attempt_took_is_part_of_the_cooldown(took: float, rng: random.Random) -> None:
+    breaker = CircuitBreaker(1, 10, 10, rng)
+    assert breaker.failed(100 + took, 100)
+    assert 100 + took <= breaker.probe_at <= max(109, 100 + took)
 
 
 @given(st.lists(st.sampled_from(["fail", "close"]), max_size=50))
 def test_health_forgets_everything(steps: list[str]) -> None:
-    breaker = CircuitBreaker(3, 100, 10)
+    breaker = CircuitBreaker(3, 100, 10, random.Random(1))
     for now, step in enumerate(steps):
         breaker.failed(now) if step == "fail" else breaker.close()
     breaker.close()
@@ -217,16 +227,19 @@ class StationMachine(RuleBasedStateMachine):
 TestStation = StationMachine.TestCase
 
 
-def test_by_default_a_camera_that_is_gone_is_tried_at_least_every_ten_seconds() -> None:
-    policy = CapturePolicy()
-    recovery, now, waits = Recovery(policy, random.Random(1)), 0.0, []
+@given(st.floats(0, 7), chance)
+def test_by_default_a_camera_that_is_gone_is_tried_again_and_again_within_ten_seconds(
+    took: float, rng: random.Random
+) -> None:
+    recovery, now, attempts = Recovery(CapturePolicy(), rng), 0.0, [0.0]
     recovery.start(now)
     while now < 600:
-        recovery.failed(now, "refused")
-        waits.append(recovery.due - now)
+        recovery.failed(now + took, "timeout", began=now)
         now = recovery.due
         recovery.retry(now)
-    assert max(waits) <= 10.001
+        attempts.append(now)
+    assert max(b - a for a, b in pairwise(attempts)) <= 9.001
+    assert len(attempts) < 600 / 6.9
     assert recovery.trips == 1
 
 

@@ -164,11 +164,12 @@ async def test_silence_is_a_stall_after_exactly_the_time_set() -> None:
 
 async def test_opening_may_take_longer_than_a_frame_but_not_for_ever() -> None:
     async with watched() as station:
-        await station.pass_time(9.9)
+        await station.pass_time(14.9)
         assert station.phase is StationPhase.STARTING
         await station.pass_time(0.2)
-        await station.comes_to(StationPhase.RESTARTING)
-        assert station.path[-2:] == ["stalled", "restarting"]
+        await until(lambda: station.camera.opened == 2)  # at once: it has been waited long enough
+        assert station.path == ["starting", "stalled", "restarting", "starting"]
+        assert station.capture.health().failures == {"stalled": 1}
 
 
 async def test_a_failure_is_followed_by_another_attempt_after_a_wait() -> None:
@@ -192,7 +193,7 @@ async def test_ten_minutes_without_a_camera_and_it_is_back_within_the_cooldown()
         await station.pass_time(600)
         health = station.capture.health()
         assert health.phase is StationPhase.CIRCUIT_OPEN
-        assert 50 <= health.failures["unreachable"] <= 70
+        assert 60 <= health.failures["unreachable"] <= 100
         assert health.breaker_trips == 1
         assert health.last_error is not None
         assert health.last_error.message == "no route to rtsp://***@camera/1"
@@ -201,7 +202,7 @@ async def test_ten_minutes_without_a_camera_and_it_is_back_within_the_cooldown()
         station.camera.give()
         while station.phase is not StationPhase.RUNNING:
             await station.pass_time(0.5)
-        assert station.clock() - back <= POLICY.circuit_breaker_cooldown_sec + 0.5
+        assert station.clock() - back <= POLICY.circuit_breaker_cooldown_sec
         assert station.path[-3:] == ["circuit_open", "half_open", "running"]
         await until(lambda: len(station.frames) == 4)
     assert station.frames[-1].at == pytest.approx(station.clock() - 1000, abs=1)

@@ -5,6 +5,16 @@ from __future__ import annotations
 import math
 from collections import deque
 from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from random import Random
+
+MARGIN: Final = 0.1
+"""Share of the cooldown that is left for opening: a camera that is back gives frames before a whole one is over."""
+
+JITTER: Final = 0.2
+"""Share that chance takes off besides, so that cameras behind one switch are not all opened at once."""
 
 
 class Circuit(StrEnum):
@@ -24,13 +34,15 @@ class CircuitBreaker:
     Args:
         threshold: Failures within the window that open it.
         window: Seconds a failure counts.
-        cooldown: Seconds it stays open before one attempt may probe.
+        cooldown: Seconds within which one attempt may probe while it is open.
+        rng: Decides the jitter.
     """
 
-    def __init__(self, threshold: int, window: float, cooldown: float) -> None:
+    def __init__(self, threshold: int, window: float, cooldown: float, rng: Random) -> None:
         self._threshold = threshold
         self._window = window
         self._cooldown = cooldown
+        self._rng = rng
         self._failures: deque[float] = deque(maxlen=threshold)
         self._circuit = Circuit.CLOSED
         self._probe_at = -math.inf
@@ -51,24 +63,29 @@ class CircuitBreaker:
         """How often it opened; a probe that failed is not another trip."""
         return self._trips
 
-    def failed(self, now: float) -> bool:
+    def failed(self, now: float, began: float | None = None) -> bool:
         """Take in a failure.
+
+        Args:
+            now: When, seconds.
+            began: When the attempt that failed had begun; the time it took is part of the cooldown. None counts the
+                cooldown from now.
 
         Returns:
             Whether it is open now.
         """
         if self._circuit is Circuit.HALF_OPEN:
-            self._open(now)
+            self._open(now, began)
         elif self._circuit is Circuit.CLOSED:
             self._failures.append(now)
             if len(self._failures) == self._threshold and now - self._failures[0] <= self._window:
-                self.trip(now)
+                self.trip(now, began)
         return self._circuit is Circuit.OPEN
 
-    def trip(self, now: float) -> None:
-        """Open it, whatever the count."""
+    def trip(self, now: float, began: float | None = None) -> None:
+        """Open it, whatever the count; as in `failed`."""
         self._trips += 1
-        self._open(now)
+        self._open(now, began)
 
     def probe(self, now: float) -> bool:
         """Ask whether an attempt may be made; an open circuit whose cooldown is over becomes half open by that."""
@@ -82,7 +99,8 @@ class CircuitBreaker:
         self._circuit = Circuit.CLOSED
         self._failures.clear()
 
-    def _open(self, now: float) -> None:
+    def _open(self, now: float, began: float | None) -> None:
         self._circuit = Circuit.OPEN
-        self._probe_at = now + self._cooldown
+        wait = self._cooldown * (1 - MARGIN - JITTER * self._rng.random())
+        self._probe_at = max(now, (now if began is None else began) + wait)
         self._failures.clear()

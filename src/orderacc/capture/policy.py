@@ -14,9 +14,10 @@ class CapturePolicy:
         stall_detection_sec: Without a new frame for this long the camera has stalled and is opened anew.
         circuit_breaker_threshold: Failures within the window after which attempts are spaced by the cooldown.
         circuit_breaker_window_sec: The window.
-        circuit_breaker_cooldown_sec: Wait between attempts while the circuit is open.
-        reconnect_interval: Wait before the first attempt after a failure, seconds; doubles with each further one.
-        reconnect_interval_max: Longest such wait, seconds.
+        circuit_breaker_cooldown_sec: While the circuit is open, a camera that is back gives frames again within this.
+        reconnect_interval: Longest wait before the first attempt after a failure, seconds; doubles with each further
+            one. The time that an attempt without a frame took counts as waited.
+        reconnect_interval_max: What it doubles up to, seconds.
         healthy_after_sec: Frames must have come for this long before the failures behind are forgotten.
         rtsp_timeout: Seconds a network source may take to connect, and to answer when read.
 
@@ -44,5 +45,5 @@ class CapturePolicy:
 
     @property
     def opening_sec(self) -> float:
-        """Seconds from the start of an attempt in which its first frame must come."""
-        return self.rtsp_timeout + self.stall_detection_sec
+        """Seconds from the start of an attempt in which its first frame must come: to connect, to answer, to show."""
+        return 2 * self.rtsp_timeout + self.stall_detection_sec

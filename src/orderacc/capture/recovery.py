@@ -30,7 +30,10 @@ class Recovery:
         self._policy = policy
         self._backoff = Backoff(policy.reconnect_interval, policy.reconnect_interval_max, rng)
         self._breaker = CircuitBreaker(
-            policy.circuit_breaker_threshold, policy.circuit_breaker_window_sec, policy.circuit_breaker_cooldown_sec
+            policy.circuit_breaker_threshold,
+            policy.circuit_breaker_window_sec,
+            policy.circuit_breaker_cooldown_sec,
+            rng,
         )
         self._life = StationLife()
         self._due = 0.0
@@ -90,12 +93,18 @@ class Recovery:
         """Frames stopped coming; the failure follows when the source has been let go."""
         return self._take(Event.SILENCE, now, "stalled")
 
-    def failed(self, now: float, code: str) -> Move:
-        """The attempt is over; the next one is `due` after a wait."""
-        if self._breaker.failed(now):
+    def failed(self, now: float, code: str, began: float | None = None) -> Move:
+        """The attempt is over; the next one is `due` after a wait.
+
+        Args:
+            now: Seconds.
+            code: Why.
+            began: When the attempt began, of one that gave no frame: the time it took counts as waited.
+        """
+        if self._breaker.failed(now, began):
             self._due = self._breaker.probe_at
             return self._take(Event.TRIP, now, code)
-        self._due = now + self._backoff.next()
+        self._due = max(now, (now if began is None else began) + self._backoff.next())
         return self._take(Event.FAILURE, now, code)
 
     def asked(self, now: float, reason: str) -> Move | None:

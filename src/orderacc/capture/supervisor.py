@@ -117,7 +117,7 @@ class Supervisor:
                     if attempt.error is not None:
                         raise attempt.error
                 elif failure is not None:
-                    self._count(failure)
+                    self._count(failure, attempt)
                 if await self._due():
                     self._say(self.recovery.retry(self._clock()))
         finally:
@@ -196,7 +196,7 @@ class Supervisor:
         if not attempt.ended:
             self.leaving.append(attempt)
 
-    def _count(self, failure: OrderAccError) -> None:
+    def _count(self, failure: OrderAccError, attempt: Attempt) -> None:
         now, before = self._clock(), self.tally.last_error
         message = redact_text(failure.message)
         self.tally.failures[failure.code] += 1
@@ -205,7 +205,7 @@ class Supervisor:
         news = self.recovery.phase in {StationPhase.RUNNING, StationPhase.STALLED}
         tell = _log.warning if news or before is None or before.code != failure.code else _log.debug
         tell("camera_failed", station_id=self._station_id, code=failure.code, message=message)
-        self._say(self.recovery.failed(now, failure.code))
+        self._say(self.recovery.failed(now, failure.code, None if attempt.first else attempt.began))
 
     async def _due(self) -> bool:
         """Wait until the next attempt may be made; False when none is wanted."""

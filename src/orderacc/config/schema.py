@@ -101,11 +101,12 @@ class CaptureConfig(Section):
     circuit_breaker_window_sec: Interval = 120.0
     """How long a failure counts."""
     circuit_breaker_cooldown_sec: Interval = 10.0
-    """Wait between attempts while there were too many failures."""
+    """While there were too many failures, attempts are this far apart, less 10 to 30 %: a camera that is back gives
+    frames within this time."""
     reconnect_interval: Interval = 1.0
-    """Wait before the first attempt after a failure; doubles with each further one."""
+    """Longest wait before the first attempt after a failure; doubles with each further one."""
     reconnect_interval_max: Annotated[Interval, Field(validate_default=True)] = 15.0
-    """Longest such wait."""
+    """What it doubles up to."""
     healthy_after_sec: Interval = 10.0
     """Frames must have come for this long before the failures behind are forgotten."""
     rtsp_timeout: Interval = 5.0
