@@ -1,8 +1,8 @@
 """Cameras plugged into this machine, read by OpenCV.
 
 Industrial cameras (GigE Vision, USB3 Vision) come in as a GStreamer pipeline, for instance through Aravis:
-`aravissrc camera-name=... ! bayer2rgb ! videoconvert ! video/x-raw,format=BGR ! appsink drop=true max-buffers=1`, or as a
-v4l2 device where their driver makes one. Pipelines need an OpenCV that was built with GStreamer.
+`aravissrc camera-name=... ! bayer2rgb ! videoconvert ! video/x-raw,format=BGR ! appsink drop=true max-buffers=1`, or as
+a v4l2 device where their driver makes one. Pipelines need an OpenCV that was built with GStreamer.
 """
 
 from __future__ import annotations

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
+
+from orderacc.config.secrets import SecretText, url_with
 
 
 def _locate(value: object, info: ValidationInfo) -> object:
@@ -31,11 +33,19 @@ def _model(value: object, info: ValidationInfo) -> object:
     return value
 
 
+def _device(value: int | str) -> int | str:
+    text = str(value).strip()
+    if not (text.isdecimal() or "!" in text or (text.startswith("/dev/") and ".." not in text)):
+        raise PydanticCustomError("device", "should be a number, a path under /dev, or a GStreamer pipeline")
+    return value
+
+
 OutputFile: TypeAlias = Annotated[Path, BeforeValidator(_locate)]
 InputFile: TypeAlias = Annotated[Path, BeforeValidator(_existing_file)]
 ModelName: TypeAlias = Annotated[str, BeforeValidator(_model), Field(min_length=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Hwaccel: TypeAlias = Literal["auto", "none", "vaapi", "qsv"]
 Interval: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -75,7 +85,42 @@ class SimulatorSource(Section):
     """Start again at the end, for ever."""
 
 
-Source: TypeAlias = Annotated[FileSource | SimulatorSource, Field(discriminator="type")]
+class RtspSource(Section):
+    """A network camera."""
+
+    type: Literal["rtsp"]
+    """A network camera."""
+    url: Annotated[SecretText, url_with("rtsp", "rtsps")]
+    """Its stream, `rtsp://user:password@host:port/path`; as `file:PATH` or with `${NAME}` in it, secrets stay elsewhere."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """How the pictures come; `tcp` loses none."""
+    hwaccel: Hwaccel = "auto"
+    """What decodes them: a kind of hardware, whatever is there, or software. What is not there is replaced."""
+
+
+class HttpSource(Section):
+    """A stream over HTTP."""
+
+    type: Literal["http"]
+    """A stream over HTTP."""
+    url: Annotated[SecretText, url_with("http", "https")]
+    """MPEG-TS, MP4, Matroska, FLV, HLS or motion JPEG; secrets as for `rtsp`."""
+    hwaccel: Hwaccel = "auto"
+    """What decodes it, as for `rtsp`."""
+
+
+class DeviceSource(Section):
+    """A camera plugged into this machine."""
+
+    type: Literal["device"]
+    """A camera plugged into this machine."""
+    device: Annotated[int | str, AfterValidator(_device)]
+    """Number N of `/dev/videoN`, a path under `/dev`, or a GStreamer pipeline ending in `appsink` (industrial cameras)."""
+
+
+Source: TypeAlias = Annotated[
+    FileSource | SimulatorSource | RtspSource | HttpSource | DeviceSource, Field(discriminator="type")
+]
 
 
 class StationConfig(Section):
