@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orderacc import ConfigError, load_config
 from orderacc.capture import CapturePolicy
 from orderacc.cli import main
-from orderacc.config import CaptureConfig, FileSource, SimulatorSource, TrackingConfig, json_schema
+from orderacc.config import CaptureConfig, DeviceSource, FileSource, SimulatorSource, TrackingConfig, json_schema
 from orderacc.tracking.settings import TrackerSettings
 
 LAUGHS = "a: &a [1]\n" + "".join(
@@ -133,7 +133,7 @@ rtsp: 1
     assert findings(path) == [
         ":1:1 schema: should be 1, not 2",
         ":3:5 stations[0].id: should be letters, digits, dots, dashes and underscores, at most 64, not 'a b'",
-        ":4:5 stations[0].source: needs a type: file or simulator; 'fil' is none, did you mean 'file'?",
+        ":4:5 stations[0].source: needs a type: device, file, http, rtsp or simulator; 'fil' is none, did you mean 'file'?",
         ":5:5 stations[0].fsp: there is no such key, did you mean 'fps'?",
         ":7:5 stations[1].source: a recorded video needs POS orders: add orders: {file: orders.json}",
         ":7:26 stations[1].source.path: there is no file 'nope.mp4' (paths are relative to this file)",
@@ -351,3 +351,23 @@ class TestCheck:
         code, _, err = self.run(capsys)
         assert code == 2
         assert "--stations" in err
+
+
+@pytest.mark.parametrize("device", ["0", "/dev/video0", "/dev/v4l/by-id/counter", "aravissrc ! bayer2rgb ! appsink"])
+def test_local_cameras(tmp_path: Path, device: str) -> None:
+    path = tmp_path / "stations.yaml"
+    path.write_text(f'stations: [{{id: a, source: {{type: device, device: "{device}"}}}}]')
+    assert load_config(path).stations[0].source == DeviceSource(type="device", device=device)
+
+
+@pytest.mark.parametrize("device", ["true", "-1", "/etc/passwd", "/dev/../etc/passwd", "[0]", "video0", "1.5"])
+def test_what_is_no_camera_is_told_once(tmp_path: Path, device: str) -> None:
+    path = tmp_path / "stations.yaml"
+    path.write_text(f"stations: [{{id: a, source: {{type: device, device: {device}}}}}]")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    (finding,) = caught.value.findings
+    assert (finding.path, finding.message) == (
+        "stations[0].source.device",
+        "should be a number, a path under /dev, or a GStreamer pipeline",
+    )

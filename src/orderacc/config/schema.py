@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from orderacc.config.secrets import SecretText, url_with
@@ -33,8 +33,8 @@ def _model(value: object, info: ValidationInfo) -> object:
     return value
 
 
-def _device(value: int | str) -> int | str:
-    text = str(value).strip()
+def _device(value: object) -> object:
+    text = "" if isinstance(value, bool) or not isinstance(value, int | str) else str(value).strip()
     if not (text.isdecimal() or "!" in text or (text.startswith("/dev/") and ".." not in text)):
         raise PydanticCustomError("device", "should be a number, a path under /dev, or a GStreamer pipeline")
     return value
@@ -91,7 +91,7 @@ class RtspSource(Section):
     type: Literal["rtsp"]
     """A network camera."""
     url: Annotated[SecretText, url_with("rtsp", "rtsps")]
-    """Its stream, `rtsp://user:password@host:port/path`; as `file:PATH` or with `${NAME}` in it, secrets stay elsewhere."""
+    """Its stream, `rtsp://user:password@host:port/path`. `file:PATH` or `${NAME}` keep the secret elsewhere."""
     transport: Literal["tcp", "udp"] = "tcp"
     """How the pictures come; `tcp` loses none."""
     hwaccel: Hwaccel = "auto"
@@ -114,8 +114,8 @@ class DeviceSource(Section):
 
     type: Literal["device"]
     """A camera plugged into this machine."""
-    device: Annotated[int | str, AfterValidator(_device)]
-    """Number N of `/dev/videoN`, a path under `/dev`, or a GStreamer pipeline ending in `appsink` (industrial cameras)."""
+    device: Annotated[int | str, BeforeValidator(_device)]
+    """Number N of `/dev/videoN`, a path under `/dev`, or, for industrial cameras, a GStreamer pipeline with `appsink`."""
 
 
 Source: TypeAlias = Annotated[
