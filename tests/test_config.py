@@ -16,6 +16,8 @@ from orderacc.cli import main
 from orderacc.config import CaptureConfig, DeviceSource, FileSource, SimulatorSource, TrackingConfig, json_schema
 from orderacc.tracking.settings import TrackerSettings
 
+TYPES = "device, file, http, rtsp or simulator"
+
 LAUGHS = "a: &a [1]\n" + "".join(
     f"{name}: &{name} [{', '.join(['*' + former] * 9)}]\n" for former, name in pairwise("abcdefghi")
 )
@@ -133,14 +135,14 @@ rtsp: 1
     assert findings(path) == [
         ":1:1 schema: should be 1, not 2",
         ":3:5 stations[0].id: should be letters, digits, dots, dashes and underscores, at most 64, not 'a b'",
-        ":4:5 stations[0].source: needs a type: device, file, http, rtsp or simulator; 'fil' is none, did you mean 'file'?",
+        f":4:5 stations[0].source: needs a type: {TYPES}; 'fil' is none, did you mean 'file'?",
         ":5:5 stations[0].fsp: there is no such key, did you mean 'fps'?",
         ":7:5 stations[1].source: a recorded video needs POS orders: add orders: {file: orders.json}",
         ":7:26 stations[1].source.path: there is no file 'nope.mp4' (paths are relative to this file)",
         ":7:42 stations[1].source.lop: there is no such key, did you mean 'loop'?",
         ":8:5 stations[1].roi: should be left, top, right, bottom, with left < right and top < bottom",
         ":9:5 stations[2].id: 'c1' is the id of stations[1] already",
-        ":10:5 stations[2].source: needs a type: file or simulator",
+        f":10:5 stations[2].source: needs a type: {TYPES}",
         ":11:5 stations[2].fps: should be a number",
         ":13:3 vlm.devise: there is no such key, did you mean 'device'?",
         ":14:3 vlm.device: should be AUTO, CPU, GPU or NPU, not 'GPUU', did you mean 'GPU'?",

@@ -115,7 +115,7 @@ class DeviceSource(Section):
     type: Literal["device"]
     """A camera plugged into this machine."""
     device: Annotated[int | str, BeforeValidator(_device)]
-    """Number N of `/dev/videoN`, a path under `/dev`, or, for industrial cameras, a GStreamer pipeline with `appsink`."""
+    """Number N of `/dev/videoN`, a path under `/dev`, or a GStreamer pipeline ending in `appsink`."""
 
 
 Source: TypeAlias = Annotated[
