@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import random
 import time
@@ -14,6 +15,7 @@ import anyio
 import pytest
 
 from orderacc.capture import CapturePolicy, Delivery, StationPhase, SupervisedCapture
+from orderacc.capture.attempt import Attempt
 from orderacc.capture.supervisor import MAX_ABANDONED
 from orderacc.errors import SourceError
 from orderacc.testing import StagedCamera, StagedClock
@@ -361,6 +363,25 @@ async def test_a_stuck_thread_keeps_nobody_from_leaving(monkeypatch: pytest.Monk
     assert capture.health().abandoned_threads == 1
     camera.mend()
     await until(lambda: camera.open == 0)
+
+
+async def test_attempts_leave_nothing_to_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with watched() as station:
+            for _ in range(9):
+                await until(lambda: station.camera.open == 1)
+                await station.give()
+                station.camera.fail(SourceError("gone", code="end_of_stream"))
+                await until(lambda: station.camera.open == 0)
+                station.camera.mend()
+                station.capture.restart("again")
+            await until(lambda: station.camera.opened == 10)
+            attempts = sum(isinstance(one, Attempt) for one in gc.get_objects())
+            assert attempts <= 3  # the one that runs, the one whose frame was placed last, and one on its way out
+    finally:
+        gc.enable()
 
 
 async def test_what_an_old_source_says_is_not_heard() -> None:

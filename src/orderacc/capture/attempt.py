@@ -127,6 +127,10 @@ class Attempt:
         recent = sum(1 for arrival in tuple(self._arrivals) if now - arrival <= RATE_WINDOW)
         return recent / max(1.0, min(RATE_WINDOW, now - self._first[0]))
 
+    def forget(self) -> None:
+        """Drop the error: its traceback holds this attempt with its frames until the garbage collector comes."""
+        self._error = None
+
     def let_go(self) -> None:
         """Tell it to end and take no more frames. Returns at once; frames that have come can still be taken."""
         if self.let_go_at is not None:
@@ -142,7 +146,8 @@ class Attempt:
         try:
             self._read(self._make())
         except Exception as error:  # noqa: BLE001  it is raised, or told, on the other side
-            self._error = error
+            if self.let_go_at is None:
+                self._error = error
         self._held = False
         self._ended = True
         # The loop may be gone when an abandoned source ends at last.

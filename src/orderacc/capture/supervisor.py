@@ -118,6 +118,8 @@ class Supervisor:
                         raise attempt.error
                 elif failure is not None:
                     self._count(failure, attempt)
+                attempt.forget()
+                failure = None
                 if await self._due():
                     self._say(self.recovery.retry(self._clock()))
         finally:
