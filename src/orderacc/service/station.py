@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from orderacc.capture import SupervisedCapture
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orderacc.capture import FrameReader, SupervisedCapture
+    from orderacc.capture import FrameReader
     from orderacc.domain.evidence import Evidence
     from orderacc.domain.frames import Frame
     from orderacc.orders import OrderBook
@@ -103,6 +105,11 @@ class Station:
     def station_id(self) -> str:
         """The station."""
         return self.reader.station_id
+
+    @property
+    def capture(self) -> SupervisedCapture | None:
+        """Its reader, when that looks after itself."""
+        return self.reader if isinstance(self.reader, SupervisedCapture) else None
 
     @property
     def tracker(self) -> StationTracker:

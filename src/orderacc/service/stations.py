@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 from anyio import TASK_STATUS_IGNORED
 
-from orderacc.capture import LastError, StationHealth, SupervisedCapture
+from orderacc.capture import LastError, StationHealth
 from orderacc.errors import OrderAccError, StationError
 from orderacc.service.watching import watch
 from orderacc.telemetry import get_logger, redact_text
+from orderacc.telemetry.metrics import exposition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -137,6 +138,10 @@ class StationSet:
         """How every station is."""
         return MappingProxyType({name: _health(watched) for name, watched in self._watched.items()})
 
+    def metrics(self) -> bytes:
+        """The same as Prometheus reads it (text format 0.0.4)."""
+        return exposition(self.health().values)
+
     async def add(self, config: StationConfig) -> None:
         """Begin to watch one more station.
 
@@ -167,9 +172,9 @@ class StationSet:
         """
         async with self._operation():
             watched = self._find(station_id)
-            reader = watched.station.reader
-            if watched.station.live and not watched.station.state.ended and isinstance(reader, SupervisedCapture):
-                reader.restart("requested")
+            station = watched.station
+            if station.live and station.capture is not None and not station.state.ended:
+                station.capture.restart("requested")
             else:
                 await self._replace(watched, watched.config, watched.plan)
 
@@ -305,7 +310,8 @@ class StationSet:
 def _health(watched: _Watched) -> StationHealth:
     """What the camera says, and what else is known."""
     station = watched.station
-    health, state = station.reader.health(), station.state
+    state = station.state
+    health = station.capture.health() if station.capture is not None else StationHealth(station.station_id)
     failures, last_error = dict(health.failures), health.last_error
     if state.failures:
         failures["station_failed"] = state.failures
@@ -314,7 +320,7 @@ def _health(watched: _Watched) -> StationHealth:
     if state.error is not None and last_error is None:
         code = state.error.code if isinstance(state.error, OrderAccError) else "station_crashed"
         last_error = LastError(code, redact_text(str(state.error)), health.at)
-    return replace(health, failures=MappingProxyType(failures), last_error=last_error, warnings=station.state.warnings)
+    return replace(health, failures=MappingProxyType(failures), last_error=last_error, warnings=state.warnings)
 
 
 def _differences(before: Config, now: Config) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from orderacc.capture import SupervisedCapture
 from orderacc.domain.evidence import Evidence
 from orderacc.errors import SourceError
 from orderacc.service.station import cropped
@@ -81,11 +80,11 @@ async def watch(station: Station, desk: Desk) -> None:
         _log.error("source_failed", station_id=station.station_id, code=error.code, message=error.message)
         desk.take(station, station.tracker.finish(state.at))
     except anyio.get_cancelled_exc_class():
-        _cut_short(station, desk, "shutdown", _open_order(station.tracker))
+        _cut_short(station, desk, "shutdown")
         raise
     except Exception as error:
         state.error = error
-        _cut_short(station, desk, "station_failed", _open_order(station.tracker))
+        _cut_short(station, desk, "station_failed")
         raise
     finally:
         station.eyes.observer.close()
@@ -129,28 +128,31 @@ def _open_order(tracker: StationTracker) -> _OpenOrder | None:
     return _OpenOrder(number, since) if number is not None and since is not None else None
 
 
-def _cut_short(station: Station, desk: Desk, unseen: str, known: _OpenOrder | None) -> None:
+def _cut_short(station: Station, desk: Desk, unseen: str, known: _OpenOrder | None = None) -> None:
     """Hand over what is open, though its end was not seen.
 
     Args:
         station: Where.
         desk: Takes the orders.
         unseen: Why.
-        known: The order open before the tracker saw its last frame; it is handed over even if the tracker lost it.
+        known: The order open before a frame on which looking failed; it is handed over even if the tracker lost it.
     """
     eyes, at = station.eyes, station.state.at
     if eyes.spent:
         return
     eyes.spent = True
+    lost = {order.number: order for order in (known, _open_order(eyes.tracker)) if order is not None}
+    ended: list[Evidence] = []
     try:
         ended = eyes.tracker.finish(at)
     except Exception as error:  # noqa: BLE001  it may be the tracker that has failed, and it must not take orders along
         _log.error("tracker_failed", station_id=station.station_id, exc_info=error)
-        ended = []
-    if known is not None and all(evidence.slip_text != known.number for evidence in ended):
+    for evidence in ended:
+        lost.pop(evidence.slip_text or "", None)
+    for number, order in lost.items():
         visit_id = f"{station.station_id}-{eyes.next_visit:06d}"
         ended.append(
-            Evidence(visit_id, station.station_id, known.number, None, (), known.since, at, closed_by="end_of_stream")
+            Evidence(visit_id, station.station_id, number, None, (), order.since, at, closed_by="end_of_stream")
         )
         eyes.stood_in += 1
     desk.take(station, ended, unseen=unseen)
@@ -164,5 +166,5 @@ def _replace_eyes(station: Station, error: Exception) -> None:
     station.eyes.observer.close()
     station.eyes = station.new_eyes(station.eyes.next_visit)
     station.state.warnings = ()
-    if station.live and isinstance(station.reader, SupervisedCapture):
-        station.reader.fail("station_failed", f"{type(error).__name__} while looking at a frame: {error}")
+    if station.live and station.capture is not None:
+        station.capture.fail("station_failed", f"{type(error).__name__} while looking at a frame: {error}")
