@@ -57,7 +57,7 @@ _ANSWERS: Final = (
     (av.error.ConnectionRefusedError, "refused", "nothing listens on this port"),
     (ConnectionError, "refused", "the connection was dropped"),
     (av.error.DecoderNotFoundError, "unsupported_codec", "its video codec is not supported"),
-    (av.error.EOFError, "end_of_stream", "the connection ended before any video came"),
+    (av.error.EOFError, "bad_stream", "the connection ended before any video came"),
 )
 """What FFmpeg's errors mean where they are clear, special ones first."""
 

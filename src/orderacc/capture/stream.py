@@ -204,8 +204,7 @@ class StreamSource:
             asked = time.monotonic()
             packet = self._guarded(lambda: next(packets, None), reading_failed)
             now = time.monotonic()
-            # The end of the stream is told by an empty packet.
-            if self._closing.is_set() or packet is None or not packet.size:
+            if self._closing.is_set() or packet is None:
                 return
             # Out of time, FFmpeg hands over what it still holds, and would wait as long again before it says so.
             if now - asked >= self._timeout * EARLY:
