@@ -181,6 +181,9 @@ async def soak(cameras, quiet, cycles):
             await watching_in(watching, camera)
         for camera in (*cameras, *quiet):
             await camera.back()
+        await anyio.sleep(2)
+        for camera in (*cameras, *quiet):
+            camera.ages.clear()  # the first frames are older: a stream begins with its last keyframe
         await anyio.sleep(10)
         calm_until = time.monotonic()
         samples.append((finished, *footprint()))
