@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderacc.capture.timing import SLACK, Decimator, FrameClock, Pace
+from orderacc.capture.timing import LEAP, SLACK, Decimator, FrameClock, LiveClock, Pace
 
 times = st.lists(st.integers(1, 400), max_size=200).map(
     lambda gaps: [Fraction(sum(gaps[:i]), 1000) for i in range(len(gaps))]
@@ -46,6 +46,59 @@ def test_a_stream_that_starts_over_goes_on_at_its_rate() -> None:
 def test_stamps_that_come_late_continue_where_guessing_stopped() -> None:
     clock = FrameClock(Fraction(1, 10), Fraction(10))
     assert [float(clock.at(pts)) for pts in (None, None, 70, 72)] == pytest.approx([0, 0.1, 0.2, 0.4])
+
+
+arrivals = st.lists(st.floats(0, 30), max_size=100).map(lambda gaps: [sum(gaps[: i + 1]) for i in range(len(gaps))])
+
+
+@given(st.data(), arrivals, st.sampled_from([None, Fraction(1, 90000), Fraction(1, 30)]))
+def test_live_time_grows_whatever_the_camera_says_and_never_leaps(
+    data: st.DataObject, came: list[float], time_base: Fraction | None
+) -> None:
+    clock = LiveClock(time_base, Fraction(10))
+    stamps = data.draw(st.lists(st.none() | st.integers(-(2**40), 2**40), min_size=len(came), max_size=len(came)))
+    result = [clock.at(pts, at) for pts, at in zip(stamps, came, strict=True)]
+    assert result[:1] in ([], [0])
+    for (a, b), (before, after) in zip(pairwise(result), pairwise(came), strict=True):
+        assert 0 < b - a <= max(Fraction(1, 10), Fraction(after - before)) + LEAP + Fraction(1, 1000)
+
+
+def live(stamps: list[int | None], came: list[float]) -> list[float]:
+    clock = LiveClock(Fraction(1, 10), Fraction(10))
+    return [round(float(clock.at(pts, at)), 3) for pts, at in zip(stamps, came, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "came", "expected"),
+    [
+        pytest.param([70, 71, 72, 73], [5, 5.13, 5.18, 5.3], [0, 0.1, 0.2, 0.3], id="the network trembles"),
+        pytest.param([70, 71, 101, 102, 103], [5, 5.1, 8.3, 8.3, 8.3], [0, 0.1, 3.1, 3.2, 3.3], id="a backlog"),
+        pytest.param([70, 71, 40_000, 40_001], [5, 5.1, 5.2, 5.3], [0, 0.1, 0.2, 0.3], id="an hour ahead"),
+        pytest.param([70, 71, 0, 1], [5, 5.1, 6.1, 6.2], [0, 0.1, 1.1, 1.2], id="starting over"),
+        pytest.param([0, 0, 0, 0], [5, 5.1, 5.2, 5.4], [0, 0.1, 0.2, 0.4], id="standing still"),
+        pytest.param([None] * 4, [5, 5.1, 5.2, 5.4], [0, 0.1, 0.2, 0.4], id="missing"),
+        pytest.param([None, 71, 72, 73], [5, 5, 5, 5.2], [0, 0.1, 0.2, 0.3], id="missing at first"),
+        pytest.param([70, None, None, 73], [5, 5.1, 5.2, 5.3], [0, 0.1, 0.2, 0.3], id="missing at times"),
+    ],
+)
+def test_live_time(stamps: list[int | None], came: list[float], expected: list[float]) -> None:
+    assert live(stamps, came) == expected
+
+
+@given(st.lists(st.floats(-0.3, 0.3), min_size=2, max_size=200), st.sampled_from([5, 10, 25, 30]))
+def test_a_camera_at_just_the_rate_asked_for_loses_nothing_to_trembling(shifts: list[float], fps: int) -> None:
+    decimator = Decimator(fps, live=True)
+    stamps = [Fraction(round((index + shift) * 1000 / fps), 1000) for index, shift in enumerate([0.0, 0.0, *shifts])]
+    assert all(decimator.keeps(at) for at in stamps)
+
+
+@given(st.lists(st.floats(-0.2, 0.2), min_size=60, max_size=200))
+def test_a_third_of_a_live_stream_is_a_third_of_it(shifts: list[float]) -> None:
+    decimator = Decimator(10, live=True)
+    kept = sum(
+        decimator.keeps(Fraction(round((index + shift) * 1000 / 30), 1000)) for index, shift in enumerate(shifts)
+    )
+    assert kept == pytest.approx(len(shifts) / 3, abs=2)
 
 
 @given(times, st.floats(0.5, 60))
