@@ -32,8 +32,8 @@ MOVING: Final = 0.004
 """Change from which something moves in the picture: what is being laid down or taken away shows less than what lies."""
 
 MOVING_WEIGHT: Final = 0.25
-"""What such a frame's score is multiplied with: a frame at rest is worth more than a sharper one in which something moves.
-Measured on 100 orders: with 0.6 the lists of 297 of 300 chosen frames were right by both models, with 0.25 all 300."""
+"""What such a frame's score is multiplied with: a frame at rest is worth more than a sharper one in motion. On 100
+orders both models' lists were right in 297 of 300 chosen frames with 0.6, and in all 300 with 0.25."""
 
 
 class ObjectDetector(Protocol):
