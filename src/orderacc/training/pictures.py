@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 
@@ -231,7 +231,7 @@ def vary(batch: Batch, rng: np.random.Generator) -> Batch:
         pictures[index] = np.clip(colours, 0, 255)
         if rng.random() < COMPRESSED_SHARE:
             quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 92))]
-            pictures[index] = cv2.imdecode(cv2.imencode(".jpg", pictures[index], quality)[1], cv2.IMREAD_COLOR)
+            pictures[index] = cast("Image", cv2.imdecode(cv2.imencode(".jpg", pictures[index], quality)[1], cv2.IMREAD_COLOR))
         corners = boxes[index].reshape(-1, 2, 2)
         middle = corners.mean(1) @ matrix[:, :2].T + matrix[:, 2]
         half = (corners[:, 1] - corners[:, 0]) / 2 * np.hypot(matrix[0, 0], matrix[0, 1])
