@@ -30,8 +30,8 @@ SHARD: Final = 100
 """Pictures a file."""
 
 HANDS_FILES: Final = (3, 4)
-"""Of every five files, those with pictures of any moment. The others show hands as seldom as chosen evidence does, which
-is too seldom to learn that a fist is not a chicken leg."""
+"""Of every five files, those with pictures of any moment. The others show hands as seldom as chosen evidence does,
+which is too seldom to learn that a fist is not a chicken leg."""
 
 MIN_VISIBLE: Final = 0.35
 MIN_VISIBLE_NOT_ITEM: Final = 0.2

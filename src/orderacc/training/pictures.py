@@ -207,7 +207,7 @@ class Pool:
 
 
 def vary(batch: Batch, rng: np.random.Generator) -> Batch:
-    """Shift, scale, turn, recolour and compress each picture a little; boxes follow. No mirroring: items carry letters."""
+    """Shift, scale, turn, recolour and compress each picture a little; boxes follow. No mirroring: items have letters."""
     import cv2
 
     pictures = np.empty_like(batch.pictures)
@@ -231,7 +231,8 @@ def vary(batch: Batch, rng: np.random.Generator) -> Batch:
         pictures[index] = np.clip(colours, 0, 255)
         if rng.random() < COMPRESSED_SHARE:
             quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 92))]
-            pictures[index] = cast("Image", cv2.imdecode(cv2.imencode(".jpg", pictures[index], quality)[1], cv2.IMREAD_COLOR))
+            _, packed = cv2.imencode(".jpg", pictures[index], quality)
+            pictures[index] = cast("Image", cv2.imdecode(packed, cv2.IMREAD_COLOR))
         corners = boxes[index].reshape(-1, 2, 2)
         middle = corners.mean(1) @ matrix[:, :2].T + matrix[:, 2]
         half = (corners[:, 1] - corners[:, 0]) / 2 * np.hypot(matrix[0, 0], matrix[0, 1])
