@@ -207,7 +207,7 @@ class Pool:
 
 
 def vary(batch: Batch, rng: np.random.Generator) -> Batch:
-    """Shift, scale, turn, recolour and compress each picture a little; boxes follow. No mirroring: items have letters."""
+    """Shift, scale, turn, recolour and compress each picture; boxes follow. No mirroring: items have letters."""
     import cv2
 
     pictures = np.empty_like(batch.pictures)
