@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from orderacc.backoff import JITTER, Backoff
+from orderacc.breaker import JITTER as SPREAD
+from orderacc.breaker import MARGIN, Circuit, CircuitBreaker
 from orderacc.capture import CapturePolicy, StationPhase
-from orderacc.capture.backoff import JITTER, Backoff
-from orderacc.capture.breaker import JITTER as SPREAD
-from orderacc.capture.breaker import MARGIN, Circuit, CircuitBreaker
 from orderacc.capture.life import HISTORY, OPENING, TABLE, WAITING, Event, StationLife
 from orderacc.capture.recovery import Recovery
 

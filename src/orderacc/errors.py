@@ -113,7 +113,8 @@ class ModelError(OrderAccError):
 class EngineError(OrderAccError):
     """The vision language model failed on a request.
 
-    Codes: `engine_failed`, `engine_closed`, `bad_image`, `bad_request`, `bad_grammar`.
+    Codes: `engine_failed`, `engine_closed`, `engine_hung`, `out_of_memory`, `device_lost`, `deadline`, `overloaded`,
+    `bad_image`, `bad_request`, `bad_grammar`.
     """
 
     default_code = "engine_failed"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orderacc.capture.backoff import Backoff
-from orderacc.capture.breaker import CircuitBreaker
+from orderacc.backoff import Backoff
+from orderacc.breaker import CircuitBreaker
 from orderacc.capture.life import OPENING, WAITING, Event, StationLife, StationPhase
 
 if TYPE_CHECKING:

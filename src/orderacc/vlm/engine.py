@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,6 +13,20 @@ if TYPE_CHECKING:
     from orderacc.domain.frames import Image
 
 FinishReason = Literal["stop", "length"]
+
+TOKEN_SIDE: Final = 28
+"""Side in pixels of what one visual token of Qwen2.5-VL shows."""
+
+
+class Priority(IntEnum):
+    """Who goes first; the smallest number does."""
+
+    CLOSING = 0
+    """The order is over and its crew waits for the verdict."""
+    SPECULATIVE = 1
+    """The order will probably be over soon."""
+    SHADOW = 2
+    """Nobody waits: a second model is compared with the first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +39,9 @@ class VlmRequest:
         prompt: From `build_prompt`; names the picture's place once at most.
         grammar: EBNF the answer must follow, or None for free text. Engines without grammars ignore it.
         max_new_tokens: The answer is cut after that many tokens.
+        station_id: Who asks; stations share the engine fairly.
+        priority: What goes before what.
+        deadline: `time.monotonic()` after which nobody wants the answer any more; None waits for ever.
     """
 
     request_id: str
@@ -30,6 +49,15 @@ class VlmRequest:
     prompt: str
     grammar: str | None = None
     max_new_tokens: int = 256
+    station_id: str = ""
+    priority: Priority = Priority.CLOSING
+    deadline: float | None = None
+
+    @property
+    def visual_tokens(self) -> int:
+        """About how many tokens the picture takes, 1 or more; the engine's own count is in the answer."""
+        height, width = self.image.shape[:2]
+        return max(1, math.ceil(height / TOKEN_SIDE) * math.ceil(width / TOKEN_SIDE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +72,11 @@ class VlmAnswer:
         new_tokens: Tokens written, the closing one included.
         visual_tokens: Tokens the picture took.
         engine_ms: Wall time of the batch the request was in, milliseconds.
+        ttft_ms: Time from the batch's start to its first token, milliseconds; None where the engine does not say.
+        tpot_ms: Time between two tokens, milliseconds; likewise.
+        engine: Name of the engine that answered; empty when there is only one.
+        token_confidence: Geometric mean of the probabilities the model gave the tokens it wrote, 0 to 1; None where
+            the engine does not say.
     """
 
     request_id: str
@@ -53,6 +86,10 @@ class VlmAnswer:
     new_tokens: int
     visual_tokens: int
     engine_ms: float
+    ttft_ms: float | None = None
+    tpot_ms: float | None = None
+    engine: str = ""
+    token_confidence: float | None = None
 
     @property
     def complete(self) -> bool:
@@ -61,7 +98,13 @@ class VlmAnswer:
 
 
 class VlmEngine(Protocol):
-    """Answers closed batches, one batch at a time; more wait their turn."""
+    """Answers closed batches, one batch at a time; more wait their turn.
+
+    Attributes:
+        name: What logs, metrics and answers call it.
+    """
+
+    name: str
 
     async def generate(self, requests: Sequence[VlmRequest]) -> list[VlmAnswer]:
         """Answer a batch.
@@ -74,7 +117,7 @@ class VlmEngine(Protocol):
 
         Raises:
             EngineError: The batch failed as a whole: `bad_image`, `bad_request` and `bad_grammar` name the request at
-                fault, `engine_failed` and `engine_closed` are the engine's.
+                fault; `engine_failed`, `out_of_memory`, `device_lost` and `engine_closed` are the engine's.
         """
         ...
 

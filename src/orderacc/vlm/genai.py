@@ -30,6 +30,7 @@ class GenaiEngine:
     """
 
     def __init__(self, pipeline: GenaiPipeline, thread: ThreadPoolExecutor, *, device: str) -> None:
+        self.name = device.lower()
         self.device = device
         self._pipeline = pipeline
         self._thread = thread

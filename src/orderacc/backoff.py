@@ -1,4 +1,4 @@
-"""Waits between attempts: longer each time, and never in step with other stations."""
+"""Waits between attempts: longer each time, and never in step with others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from random import Random
 
 JITTER: Final = 0.5
-"""Share of a wait that chance may take off, so that cameras behind one switch are not all opened at once."""
+"""Share of a wait that chance may take off, so that those who failed together do not all come back at once."""
 
 
 class Backoff:

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from random import Random
 
 MARGIN: Final = 0.1
-"""Share of the cooldown that is left for opening: a camera that is back gives frames before a whole one is over."""
+"""Share of the cooldown that is left for trying: what is back works before a whole one is over."""
 
 JITTER: Final = 0.2
-"""Share that chance takes off besides, so that cameras behind one switch are not all opened at once."""
+"""Share that chance takes off besides, so that those who failed together do not all come back at once."""
 
 
 class Circuit(StrEnum):
