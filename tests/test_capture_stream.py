@@ -348,20 +348,29 @@ def test_without_any_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "secret", ["file://{path}", "{path}", "concat:{path}|{path}", "subfile,,start,0,end,0,,:{path}"]
 )
-@pytest.mark.parametrize("way", ["redirect", "playlist", "key"])
+@pytest.mark.parametrize("way", ["redirect", "list.m3u8", "key.m3u8"])
 def test_no_stream_reaches_the_files_of_this_machine(tmp_path: Path, secret: str, way: str) -> None:
-    target = secret.format(path=write_video(tmp_path / "private.ts", noise=True))
-    lines = {"playlist": f"#EXTINF:1,\n{target}", "key": f'#EXT-X-KEY:METHOD=AES-128,URI="{target}"\n#EXTINF:1,\na.ts'}
+    video = write_video(tmp_path / "private.ts", noise=True)
+    target = secret.format(path=video)
     pages: dict[str, bytes | str] = {
         "/redirect": target,
-        "/playlist": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n{lines.get(way, '')}\n#EXT-X-ENDLIST\n".encode(),
-        "/a.ts": (tmp_path / "private.ts").read_bytes(),
+        "/list.m3u8": playlist(target),
+        "/key.m3u8": playlist("a.ts", f'#EXT-X-KEY:METHOD=AES-128,URI="{target}"'),
+        "/a.ts": video.read_bytes(),
     }
     with ports.serving(pages) as port:
-        source = StreamSource(f"http://127.0.0.1:{port}/{'redirect' if way == 'redirect' else 'playlist'}", "drive-1")
-        error, frames, _ = failure(source)
+        error, frames, _ = failure(StreamSource(f"http://127.0.0.1:{port}/{way}", "drive-1"))
     assert error.code in {"bad_stream", "end_of_stream", "not_found", "refused"}
     assert frames == 0
+
+
+def playlist(name: str, *lines: str) -> bytes:
+    return "\n".join(["#EXTM3U", "#EXT-X-TARGETDURATION:1", *lines, "#EXTINF:1,", name, "#EXT-X-ENDLIST", ""]).encode()
+
+
+def test_a_playlist_that_names_what_it_may(tmp_path: Path) -> None:
+    frames = over_http({"/a.m3u8": playlist("a.ts"), "/a.ts": mpegts(tmp_path, list(range(0, 1000, 100)))}, "/a.m3u8")
+    assert len(frames) == 10
 
 
 def test_hardware_that_is_not_there_is_replaced_and_told(

@@ -18,8 +18,9 @@ Acceleration: TypeAlias = Literal["auto", "none", "vaapi", "qsv"]
 KINDS: Final = ("qsv", "vaapi")
 """Kinds of hardware decoding, in the order in which `auto` tries them."""
 
-PATIENCE: Final = 60
-"""Packets that hardware may swallow without giving a first picture; after so many it is taken to be useless."""
+PATIENCE: Final = 30
+"""Packets from a keyframe on that hardware may swallow without giving a first picture; after so many it is taken to be
+useless."""
 
 
 class Decoder:
@@ -69,11 +70,11 @@ class Decoder:
                 raise
             self._give_up(f"{self.hwaccel} failed: {error.strerror}")
             return self._software.decode(packet)
-        self._swallowed += 1
-        if pictures:
-            self._proven = True
-        elif not self._proven and self._swallowed >= PATIENCE:
-            self._give_up(f"{self.hwaccel} gave no picture")
+        self._proven = self._proven or bool(pictures)
+        if not self._proven:
+            self._swallowed += bool(self._swallowed or packet.is_keyframe)
+            if self._swallowed >= PATIENCE:
+                self._give_up(f"{self.hwaccel} gave no picture")
         return pictures
 
     def _give_up(self, reason: str) -> None:
@@ -95,4 +96,8 @@ def hardware_decoder(software: VideoCodecContext, kind: str) -> VideoCodecContex
     if not context.is_hwaccel:
         return None
     context.extradata = software.extradata
+    context.thread_count = 1
+    if kind == "qsv":
+        # By default it holds four pictures back to be busy, which is four too late.
+        context.options = {"async_depth": "1"}
     return context

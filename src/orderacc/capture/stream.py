@@ -65,6 +65,8 @@ class StreamSource:
     the rate is not converted. The picture's size may change on the way. FFmpeg hands a picture over when the next one
     begins to arrive: frames are one frame's time old when they get here.
 
+    With `rtsps` and `https` the connection is encrypted, but the certificate is not checked: cameras sign their own.
+
     Opening takes at most twice the timeout and reading ends at most one timeout after the last data, closed or not.
     Looking up a host's name is not bounded by it.
     """
