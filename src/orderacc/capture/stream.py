@@ -50,6 +50,9 @@ PROTOCOLS: Final = {
 ANALYSE: Final = 200_000
 """Microseconds of stream that FFmpeg looks at before it hands it over."""
 
+RATE_FRAMES: Final = 2
+"""Frames it looks at to guess the rate; with its own 20 a camera of 5 frames a second shows nothing for 5 s."""
+
 BLIND: Final = 15.0
 """Seconds of stream without a picture after which it is taken to be undecodable: more than any camera's distance from
 one keyframe to the next."""
@@ -177,6 +180,7 @@ class StreamSource:
         options = {
             "timeout": microseconds,
             "analyzeduration": str(ANALYSE),
+            "fpsprobesize": str(RATE_FRAMES),
             "format_whitelist": FORMATS[self._family],
             "protocol_whitelist": PROTOCOLS[self._family],
         }
