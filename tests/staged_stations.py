@@ -128,6 +128,7 @@ class StagedBuilder:
     opened: set[str] = field(default_factory=set)
     followed: list[Config] = field(default_factory=list)
     refuse: Exception | None = None
+    picture: object = None
 
     def camera(self, name: str, seed: int = 0) -> StagedCamera:
         return self.cameras.setdefault((name, seed), StagedCamera(name))
@@ -143,7 +144,7 @@ class StagedBuilder:
 
         def eyes(first_visit: int) -> Eyes:
             tracker = WitnessedTracker(config.id, bugs, self.opened, first_visit)
-            return Eyes(CountingObserver(bugs), tracker)
+            return Eyes(CountingObserver(bugs), tracker, self.picture)
 
         def make(first_visit: int) -> Station:
             capture = SupervisedCapture(config.id, camera.make, self.policy, delivery=Delivery.LOSSLESS, live=self.live)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from orderacc.capture import StationPhase
 from orderacc.config import VlmConfig
 from orderacc.errors import ConfigError, SourceError, StationError
+from orderacc.perception.picture import PictureWarning
 from staged_stations import ORDER_FRAMES, Bugs, StagedBuilder, config_of, source, staged, station_config, until
 
 pytestmark = pytest.mark.anyio
@@ -261,6 +262,35 @@ async def test_health_and_metrics_tell_of_every_station():
         assert f'orderacc_station_frames_kept_total{{station="left"}} {HALF_AN_ORDER}.0' in text
         assert 'orderacc_station_failures_total{code="refused",station="right"}' in text
         assert "canary" not in text
+
+
+async def test_a_useless_picture_is_told_of_once_and_seen_in_health(caplog):
+    caplog.set_level("INFO", logger="orderacc")
+
+    class Picture:
+        now = ()
+
+        def look(self, _frame):
+            return self.now
+
+    picture = Picture()
+    async with staged(StagedBuilder(picture=picture), config_of(station_config("left"))) as stage:
+        await stage.show("left", HALF_AN_ORDER)
+        picture.now = (PictureWarning.BLACK,)
+        await stage.show("left", ORDER_FRAMES)
+        assert stage.stations.health()["left"].warnings == ("black",)
+        assert (
+            'orderacc_station_picture_warning{station="left",warning="black"} 1.0' in stage.stations.metrics().decode()
+        )
+        picture.now = ()
+        await stage.show("left", ORDER_FRAMES)
+        assert stage.stations.health()["left"].warnings == ()
+    told = [record.msg for record in caplog.records if "picture" in record.msg.get("event", "")]
+    assert [(line["event"], line["warning"]) for line in told] == [
+        ("picture_warning", "black"),
+        ("picture_ok", "black"),
+    ]
+    assert "light" in told[0]["advice"]
 
 
 NAMES = ("a", "b")

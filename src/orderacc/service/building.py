@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orderacc.capture import CapturePolicy, SupervisedCapture
+from orderacc.perception.picture import PictureHealth
 from orderacc.service.cameras import PosOrders, camera
 from orderacc.service.station import Station
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from orderacc.config import CaptureConfig, Config, StationConfig
     from orderacc.service.cameras import Camera
     from orderacc.service.runtime import Runtime
+    from orderacc.service.station import Eyes
 
 
 class StationBuilder:
@@ -57,7 +59,9 @@ class StationBuilder:
         return partial(self._make, station, seen_by)
 
     def _make(self, config: StationConfig, seen_by: Camera, first_visit: int) -> Station:
-        new_eyes = partial(self._runtime.eyes, config.id)
+        def new_eyes(first_visit: int) -> Eyes:
+            return self._runtime.eyes(config.id, first_visit, picture=PictureHealth())
+
         return Station(
             reader=SupervisedCapture(config.id, seen_by.make, self._policy, live=seen_by.live, paced=seen_by.paced),
             eyes=new_eyes(first_visit),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orderacc.domain.frames import Frame
     from orderacc.orders import OrderBook
     from orderacc.perception.observer import Observer
-    from orderacc.perception.picture import PictureHealth
+    from orderacc.perception.picture import PictureHealth, PictureWarning
     from orderacc.selection.visits import StationTracker
 
 RECORDING_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,7 +35,7 @@ class StationState:
         error: What ended the station, None while it runs or when its source simply ended.
         ended: Whether it has stopped watching.
         failures: How often looking at a frame failed, and everything that looks was made anew.
-        warnings: What is wrong with its picture, by the picture warnings' names.
+        warnings: What is wrong with its picture.
     """
 
     frames: int = 0
@@ -43,7 +43,7 @@ class StationState:
     error: Exception | None = None
     ended: bool = False
     failures: int = 0
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[PictureWarning, ...] = ()
 
 
 @dataclass(slots=True)

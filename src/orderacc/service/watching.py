@@ -10,6 +10,7 @@ import anyio
 
 from orderacc.domain.evidence import Evidence
 from orderacc.errors import SourceError
+from orderacc.perception.picture import ADVICE, EVERY
 from orderacc.service.station import cropped
 from orderacc.telemetry import get_logger
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from orderacc.service.station import Station
 
 _log = get_logger(__name__)
-
-PICTURE_INTERVAL: Final = 0.5
-"""Seconds of frame time between two looks at the picture's own health: what ails a picture lasts."""
 
 FAILED_FRAMES: Final = 5
 """Frames of a recording in a row on which looking may fail before the station ends; a camera has its breaker."""
@@ -94,7 +92,7 @@ async def watch(station: Station, desk: Desk) -> None:
 async def _look(station: Station, frame: Frame) -> list[Evidence]:
     eyes, state = station.eyes, station.state
     if eyes.picture is not None and frame.at >= eyes.picture_due:
-        eyes.picture_due = frame.at + PICTURE_INTERVAL
+        eyes.picture_due = frame.at + EVERY
         await _look_at_picture(station, eyes.picture, frame)
     observation, candidate = await eyes.observer.observe(cropped(frame, station.roi))
     state.frames, state.at = state.frames + 1, frame.at
@@ -105,14 +103,14 @@ async def _look(station: Station, frame: Frame) -> list[Evidence]:
 
 async def _look_at_picture(station: Station, picture: PictureHealth, frame: Frame) -> None:
     """Tell once when something ails the picture, and once when it is over."""
-    warnings = tuple(str(warning) for warning in await asyncio.to_thread(picture.look, frame))
+    warnings = await asyncio.to_thread(picture.look, frame)
     before, station.state.warnings = station.state.warnings, warnings
-    for warning in warnings:
-        if warning not in before:
-            _log.warning("picture_warning", station_id=station.station_id, warning=warning, at=round(frame.at, 3))
-    for warning in before:
-        if warning not in warnings:
-            _log.info("picture_ok", station_id=station.station_id, warning=warning, at=round(frame.at, 3))
+    for kind in warnings:
+        if kind not in before:
+            _log.warning("picture_warning", station_id=station.station_id, warning=kind, advice=ADVICE[kind])
+    for kind in before:
+        if kind not in warnings:
+            _log.info("picture_ok", station_id=station.station_id, warning=kind)
 
 
 @dataclass(frozen=True, slots=True)
