@@ -55,12 +55,14 @@ class JudgeSettings:
         max_new_tokens: Longest answer.
         strategy: How names are compared: `exact`, `semantic` or `hybrid`.
         threshold: Score from which two names are the same, 0 to 1.
+        deadline: Seconds an answer may take, the wait for the engine included; None waits for ever.
     """
 
     view_size: tuple[int, int]
     max_new_tokens: int = 256
     strategy: Strategy = "hybrid"
     threshold: float = 0.85
+    deadline: float | None = None
 
 
 class OrderJudge:
@@ -122,7 +124,10 @@ class OrderJudge:
     async def _compare(self, evidence: Evidence, order: Order) -> Verdict:
         asked = time.monotonic()
         answers = await asyncio.gather(
-            *(self._ask(f"{evidence.visit_id}/{index}", frame) for index, frame in enumerate(evidence.frames))
+            *(
+                self._ask(evidence.station_id, f"{evidence.visit_id}/{index}", frame)
+                for index, frame in enumerate(evidence.frames)
+            )
         )
         answered = time.monotonic()
         looks = [look for look in map(_look, evidence.frames, answers) if look is not None]
@@ -151,13 +156,22 @@ class OrderJudge:
             ),
         )
 
-    async def _ask(self, request_id: str, candidate: Candidate) -> VlmAnswer | None:
+    async def _ask(self, station_id: str, request_id: str, candidate: Candidate) -> VlmAnswer | None:
         """Ask about one frame; None when the model failed on it."""
         image = candidate.frame.image
         boxes = [detection.box for detection in candidate.detections if detection.label not in NOT_ITEMS]
         window = view_window((image.shape[1], image.shape[0]), boxes, self._settings.view_size)
         view = await asyncio.to_thread(render_view, image, window, self._settings.view_size)
-        request = VlmRequest(request_id, view, self._prompt, self._grammar, self._settings.max_new_tokens)
+        patience = self._settings.deadline
+        request = VlmRequest(
+            request_id,
+            view,
+            self._prompt,
+            self._grammar,
+            self._settings.max_new_tokens,
+            station_id=station_id,
+            deadline=None if patience is None else time.monotonic() + patience,
+        )
         try:
             return await self._batcher.ask(request)
         except EngineError:
