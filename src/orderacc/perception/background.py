@@ -26,6 +26,9 @@ TEXTURE: Final = 4.0
 ENOUGH: Final = 0.1
 """Share of blocks that must have a pattern; with less nothing can be said."""
 
+BRIGHT: Final = 235.0
+"""Mean grey level from which a block's detail is lost in white, which is no blur."""
+
 SHIFT: Final = 12
 """Pixels of the small picture by which a view must shift to be another one. A pattern that looks the same when shifted
 so far, such as planks along their grain, cannot tell and is left out."""
@@ -146,7 +149,7 @@ def _share(found: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
 
 def _detail(before: NDArray[np.float32], now: NDArray[np.float32], found: NDArray[np.bool_]) -> float | None:
     fine, fine_now = _energy(before - cv2.blur(before, (3, 3))), _energy(now - cv2.blur(now, (3, 3)))
-    has = found & (fine > TEXTURE / 2)
+    has = found & (fine > TEXTURE / 2) & (_blocks(now) < BRIGHT)
     if has.sum() < ENOUGH * has.size:
         return None
     light = (cv2.mean(now)[0] + 1) / (cv2.mean(before)[0] + 1)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from orderacc.domain.frames import Image
 
-STRIPS: Final = 10
+STRIPS: Final = 8
 """Strips looked at in each direction."""
 
 THICKNESS: Final = 4
@@ -48,8 +48,9 @@ def focus(image: Image) -> float | None:
         steps.append(np.sqrt(np.maximum(near.max(axis=1).astype(np.float32) ** 2 - noise**2, 0)))
         heights.append(np.abs(strips[:, REACH * step :] - strips[:, : -REACH * step]).max(axis=1))
     steepest, highest = np.concatenate(steps), np.concatenate(heights)
-    clear = highest >= max(LEAST_EDGE * THICKNESS, float(np.percentile(highest, 60)))
-    return float(np.percentile(steepest[clear] / highest[clear], 80)) if clear.any() else None
+    clear = highest >= max(LEAST_EDGE * THICKNESS, int(np.sort(highest)[round(0.6 * (highest.size - 1))]))
+    shares = np.sort(steepest[clear] / highest[clear])
+    return float(shares[round(0.8 * (shares.size - 1))]) if shares.size else None
 
 
 def _rows(image: Image) -> NDArray[np.int16]:
