@@ -261,3 +261,13 @@ def test_probe(tmp_path: Path) -> None:
     assert (info.width, info.height, info.fps, info.duration, info.codec) == (320, 180, 30, 1.5, "h264")
     with pytest.raises(SourceError):
         probe_video(tmp_path / "none.mp4")
+
+
+def test_what_is_known_of_a_video_while_it_is_read(tmp_path: Path) -> None:
+    source = VideoFileSource(write_video(tmp_path / "a.mp4", gop=15), "drive-1", fps=10)
+    assert source.info is None
+    assert len(list(source.frames())) == 10
+    info = source.info
+    assert (info.codec, info.width, info.height, info.fps) == ("h264", *SIZE, 30)
+    assert (info.hwaccel, info.transport, info.keyframe_interval_s) == ("none", "file", 0.5)
+    assert 0 < info.opened_s <= info.first_frame_s < 5

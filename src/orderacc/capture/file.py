@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ import av
 from av.video.reformatter import VideoReformatter
 
 from orderacc.capture.pixels import upright_bgr
-from orderacc.capture.source import SourceStats
+from orderacc.capture.source import SourceStats, StreamInfo
 from orderacc.capture.timing import Decimator, FrameClock
 from orderacc.domain.frames import Frame
 from orderacc.errors import SourceError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -73,6 +75,8 @@ class VideoFileSource:
         self._station_id = station_id
         self._decimator = Decimator(fps)
         self._closing = threading.Event()
+        self._info: StreamInfo | None = None
+        self._keyframe: int | None = None
         self._decoded = 0
         self._kept = 0
         self._damaged = 0
@@ -81,6 +85,11 @@ class VideoFileSource:
     def station_id(self) -> str:
         """The station the frames belong to."""
         return self._station_id
+
+    @property
+    def info(self) -> StreamInfo | None:
+        """What is known of the video; None until its first frame. May be taken from any thread."""
+        return self._info
 
     def close(self) -> None:
         """Make `frames()` end at the next packet."""
@@ -100,11 +109,15 @@ class VideoFileSource:
             SourceError: `not_found`, `bad_stream` (no video, or nothing in it can be decoded), `unsupported_codec`,
                 `end_of_stream` (a video without a single frame).
         """
+        began = time.monotonic()
         with _opened(self._path) as (container, stream):
+            opened_s = time.monotonic() - began
             clock = FrameClock(stream.time_base, stream.guessed_rate or stream.average_rate)
             reformatter = VideoReformatter()
             with closing(self._decode(container, stream)) as pictures:
                 for picture in pictures:
+                    if self._info is None:
+                        self._info = _info(stream, picture, opened_s, time.monotonic() - began)
                     at = clock.at(picture.pts)
                     if self._decimator.keeps(at):
                         image = upright_bgr(picture, reformatter)
@@ -133,6 +146,8 @@ class VideoFileSource:
             if packet.is_corrupt:
                 self._damaged += 1
                 continue
+            if packet.is_keyframe:
+                self._note_keyframe(packet)
             try:
                 pictures = packet.decode()
             except av.error.FFmpegError:
@@ -144,6 +159,26 @@ class VideoFileSource:
                 else:
                     self._decoded += 1
                     yield picture
+
+    def _note_keyframe(self, packet: Packet[VideoStream]) -> None:
+        if self._info is not None and self._keyframe is not None and packet.pts is not None and packet.time_base:
+            between = float((packet.pts - self._keyframe) * packet.time_base)
+            self._info = replace(self._info, keyframe_interval_s=between)
+        self._keyframe = packet.pts
+
+
+def _info(stream: VideoStream, picture: VideoFrame, opened_s: float, first_frame_s: float) -> StreamInfo:
+    rate = stream.guessed_rate or stream.average_rate
+    return StreamInfo(
+        codec=stream.codec_context.name,
+        width=picture.width,
+        height=picture.height,
+        fps=float(rate) if rate else None,
+        hwaccel="none",
+        transport="file",
+        opened_s=opened_s,
+        first_frame_s=first_frame_s,
+    )
 
 
 def probe_video(path: Path | str) -> VideoInfo:

@@ -50,7 +50,7 @@ class StreamInfo:
         height: Likewise.
         fps: Frames a second as the stream declares them; None when it does not.
         hwaccel: What decodes: `none` (software), `vaapi`, `qsv`.
-        transport: `tcp`, `udp`, `http`, or `v4l2` and `gstreamer` of local devices.
+        transport: `tcp`, `udp`, `http`, `file`, or `v4l2` and `gstreamer` of local devices.
         opened_s: Seconds until the stream was open.
         first_frame_s: Seconds until the first picture, opening included; None before it.
         keyframe_interval_s: Seconds between the last two keyframes; None before the second.
