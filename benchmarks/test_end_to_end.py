@@ -27,6 +27,8 @@ FIRST, _, LAST = os.environ.get("ORDERACC_BENCH_SEEDS", "910000-910003").partiti
 SEEDS = range(int(FIRST), int(LAST or FIRST) + 1)
 ORDERS = int(os.environ.get("ORDERACC_BENCH_ORDERS", "50"))
 
+pytestmark = pytest.mark.timeout(3600)  # the whole set takes ten minutes on two idle cores
+
 
 async def _judge(folder):
     return [verdict async for verdict in replay(folder / "station.mp4", orders=folder / "orders.json")]
