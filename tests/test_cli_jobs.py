@@ -169,3 +169,18 @@ def test_run_says_all_that_is_wrong_with_its_configuration(tmp_path):
         assert f"{stations}:3:" in done.stderr
         assert "did you mean" in done.stderr
         assert f"{stations}:4:" in done.stderr
+
+
+def test_check_misses_the_orders_of_a_camera_and_reads_scripts(tmp_path):
+    (tmp_path / "script.json").write_text('{"orders": 3}')
+    stations = tmp_path / "stations.yaml"
+    stations.write_text(
+        "stations:\n"
+        "  - {id: drive-1, source: {type: rtsp, url: 'rtsp://crew:canary@camera/1'}}\n"
+        "  - {id: counter, source: {type: simulator, script: script.json}}\n"
+    )
+    done = orderacc("check", "--stations", stations)
+    assert done.returncode == 1
+    assert "station drive-1: needs POS orders" in done.stderr
+    assert f"{tmp_path / 'script.json'}:1:" in done.stderr
+    assert "canary" not in done.stdout + done.stderr

@@ -94,10 +94,17 @@ def test_top_level_folders() -> None:
 
 def test_the_configurations_we_ship_load() -> None:
     paths = sorted((ROOT / "configs").glob("*.yaml"))
-    assert [path.name for path in paths] == ["stations.demo.yaml"]
-    for path in paths:
-        config = orderacc.load_config(path)
-        assert [station.source.type for station in config.stations] == ["simulator", "simulator"]
+    kinds = {
+        path.name: [
+            station.source.type
+            for station in orderacc.load_config(path, environment={"CAMERA_PASSWORD": "canary"}).stations
+        ]
+        for path in paths
+    }
+    assert kinds == {
+        "stations.demo.yaml": ["simulator", "simulator"],
+        "stations.rtsp.yaml": ["rtsp", "rtsp", "device"],
+    }
 
 
 def test_no_file_names_a_place_on_one_machine() -> None:

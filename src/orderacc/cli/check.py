@@ -22,7 +22,9 @@ def check(
     ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the file's JSON Schema and stop.")] = False,
 ) -> None:
-    """Check a configuration, with the menu and the orders it names; exit 1 if anything is wrong.
+    """Check a configuration, with the menu, the orders and the scripts it names; exit 1 if anything is wrong.
+
+    No camera is opened: `orderacc probe` does that.
 
     Example: orderacc check --stations stations.yaml
     """
@@ -46,16 +48,16 @@ def check(
 def _findings_of_named_files(config: Config) -> list[Finding]:
     from orderacc.domain.menus import Menu
     from orderacc.errors import ConfigError
-    from orderacc.orders import read_orders
+    from orderacc.service.cameras import check_cameras
 
     findings: list[Finding] = []
-    for file, read in (
-        (config.menu.file if config.menu else None, Menu.load),
-        (config.orders.file if config.orders else None, read_orders),
-    ):
-        try:
-            if file is not None:
-                read(file)
-        except ConfigError as error:
-            findings += error.findings
+    try:
+        if config.menu:
+            Menu.load(config.menu.file)
+    except ConfigError as error:
+        findings += error.findings
+    try:
+        check_cameras(config)
+    except ConfigError as error:
+        findings += error.findings
     return findings

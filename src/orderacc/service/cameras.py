@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from orderacc.capture import LoopedSource, VideoFileSource
 from orderacc.errors import ConfigError, Finding, OrdersError
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from orderacc.config import SimulatorSource as SimulatorConfig
     from orderacc.domain.orders import Order
     from orderacc.orders import OrderBook
-
-NO_ORDERS: Final = "needs POS orders to compare with: add `orders: {file: orders.json}`"
-
 
 @dataclass(frozen=True, slots=True)
 class Camera:
@@ -71,12 +68,29 @@ def check_cameras(config: Config) -> None:
     """Make sure that the cameras of a configuration can be made, before anything that takes time.
 
     Raises:
-        ConfigError: If a script or the orders' file is wrong, or a station has no orders to compare with.
+        ConfigError: With all that is wrong: in a script, in the orders' file, or a station without orders.
     """
-    orders = PosOrders(config.orders)
+    findings: list[Finding] = []
+    try:
+        PosOrders(config.orders)
+    except ConfigError as error:
+        findings += error.findings
     for station in config.stations:
-        if camera(station, timeout=config.capture.rtsp_timeout).script_orders is None:
-            orders.need(station.id)
+        try:
+            seen_by = camera(station, timeout=config.capture.rtsp_timeout)
+        except ConfigError as error:
+            findings += error.findings
+        else:
+            if seen_by.script_orders is None and config.orders is None:
+                findings += no_orders(station.id).findings
+    if findings:
+        raise ConfigError(findings)
+
+
+def no_orders(station_id: str) -> ConfigError:
+    """The error of a station that has nothing to compare with."""
+    message = "needs POS orders to compare with: add `orders: {file: orders.json}`"
+    return ConfigError([Finding("stations.yaml", 0, 0, f"station {station_id}", message)])
 
 
 def _simulated(entry: SimulatorConfig, station: StationConfig) -> Camera:
@@ -140,7 +154,7 @@ class PosOrders:
             ConfigError: If there are none.
         """
         if self._book is None:
-            raise ConfigError([Finding("stations.yaml", 0, 0, f"station {station_id}", NO_ORDERS)])
+            raise no_orders(station_id)
 
     async def find(self, station_id: str, slip_text: str) -> Order | None:
         """See `OrderBook.find`."""
