@@ -76,20 +76,21 @@ def probe(source: FrameSource, seconds: float) -> Probe:
         source: Not opened yet; it is used up.
         seconds: Longest to watch, by the frames' own times.
     """
-    frames, first, last, picture = 0, 0.0, 0.0, None
+    frames, picture = 0, None
+    first = last = (0.0, 0)  # frame time, and pictures decoded by then
     error: SourceError | None = None
     try:
         with closing(source.frames()) as pictures:
             for frame in pictures:
-                first = frame.at if picture is None else first
-                frames, last, picture = frames + 1, frame.at, frame.image
-                if last - first >= (SHORTEST if _known(source) else seconds):
+                last = (frame.at, source.stats().decoded)
+                first = last if picture is None else first
+                frames, picture = frames + 1, frame.image
+                if last[0] - first[0] >= (SHORTEST if _known(source) else seconds):
                     source.close()
                     break
     except SourceError as failure:
         error = failure
-    decoded = source.stats().decoded
-    fps = (decoded - 1) / (last - first) if frames > 1 and last > first else None
+    fps = (last[1] - first[1]) / (last[0] - first[0]) if last[0] > first[0] else None
     return Probe(_info(source), frames, fps, picture, error)
 
 

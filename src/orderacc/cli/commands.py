@@ -14,6 +14,7 @@ COMMAND_MODULES: Final = {
     "try": "orderacc.cli.try_",
     "run": "orderacc.cli.run",
     "check": "orderacc.cli.check",
+    "probe": "orderacc.cli.probe",
     "models": "orderacc.cli.models",
     "simulate": "orderacc.cli.simulate",
 }

@@ -1,0 +1,239 @@
+"""`orderacc probe` on real videos, real cameras and everything that is neither."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+
+import ports
+from orderacc.capture import REMEDIES, SourceStats, StreamInfo, VideoFileSource, probing
+from orderacc.capture.probing import Probe, probe, probe_each
+from orderacc.cli import main
+from orderacc.cli.probe import _hints, _station_of
+from orderacc.errors import SourceError
+from rtsp_server import RtspServer, encode_clip
+from video_files import SIZE, write_video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PASSWORD = "cr0wbar-7391"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Exit code, stdout and stderr of a probe; neither ever shows the password."""
+
+    def run_it(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            main(["probe", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        assert PASSWORD not in out + err
+        return caught.value.code or 0, out, err
+
+    return run_it
+
+
+class TestVideoFiles:
+    def test_what_is_said(self, run, tmp_path):
+        code, out, err = run(write_video(tmp_path / "a.mp4", frames=60, gop=30))
+        assert (code, err) == (0, "")
+        head, what, how = out.splitlines()
+        assert head == f"camera  {tmp_path / 'a.mp4'}  ok"
+        assert what == "  h264 320x180, 30 frames a second (declared: 30), file"
+        assert how.startswith("  first picture after 0.")
+        assert how.endswith(" s; keyframes: every 1 s; decoded by the processor")
+
+    def test_a_picture_is_saved(self, run, tmp_path):
+        video = write_video(tmp_path / "a.mp4", frames=10)
+        code, out, _ = run(video, "--save", tmp_path / "new" / "pictures")
+        assert code == 0
+        assert f"saved {tmp_path / 'new/pictures/camera.jpg'}" in out
+        assert cv2.imread(str(tmp_path / "new/pictures/camera.jpg")).shape == (SIZE[1], SIZE[0], 3)
+
+    def test_json(self, run, tmp_path):
+        code, out, _ = run(write_video(tmp_path / "a.mp4"), "--json", "--save", tmp_path)
+        report = json.loads(out)
+        assert 0 < report.pop("first_frame_s") < 5
+        assert (code, report) == (
+            0,
+            {
+                "station_id": "camera",
+                "source": str(tmp_path / "a.mp4"),
+                "ok": True,
+                "codec": "h264",
+                "width": 320,
+                "height": 180,
+                "fps": 30.0,
+                "declared_fps": 30.0,
+                "keyframe_interval_s": 0.333,
+                "transport": "file",
+                "hwaccel": "none",
+                "picture": str(tmp_path / "camera.jpg"),
+                "warnings": [],
+                "hints": [],
+                "error": None,
+            },
+        )
+
+    def test_a_black_video_can_be_seen_and_is_told(self, run, tmp_path):
+        path = tmp_path / "black.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (320, 180))
+        for _ in range(10):
+            writer.write(np.zeros((180, 320, 3), np.uint8))
+        writer.release()
+        code, out, _ = run(path)
+        assert code == 0
+        assert "hint: the picture is black: is the light off, or the lens covered?" in out
+
+    def test_what_is_no_video(self, run, tmp_path):
+        (tmp_path / "a.mp4").write_text("no video")
+        code, out, _ = run(tmp_path / "a.mp4", "--save", tmp_path)
+        assert code == 1
+        assert out.splitlines()[0].endswith("a.mp4  failed")
+        assert f"  bad_stream: {tmp_path / 'a.mp4'}: not a video, or damaged beyond reading\n" in out
+        assert REMEDIES["bad_stream"] in out
+        assert not (tmp_path / "camera.jpg").exists()
+
+
+class TestCameras:
+    def test_a_camera_with_a_password(self, run, rtsp_camera, tmp_path, monkeypatch):
+        camera: RtspServer = rtsp_camera({"front": encode_clip(tmp_path / "clip")}, auth=("admin", PASSWORD))
+        monkeypatch.setenv("CAMERA_PASSWORD", PASSWORD)
+        url = camera.url("front").replace(PASSWORD, "${CAMERA_PASSWORD}")
+        code, out, err = run(url, "--save", tmp_path)
+        assert (code, err) == (0, "")
+        assert out.startswith(f"camera  rtsp://127.0.0.1:{camera.port}  ok\n  h264 320x180, ")
+        assert " frames a second (declared: 10), tcp\n" in out
+        assert "keyframes: every 0.5 s" in out
+        assert cv2.imread(str(tmp_path / "camera.jpg")).shape == (180, 320, 3)
+
+    @pytest.mark.parametrize(("login", "path", "code"), [("admin:wrong", "front", "unauthorized"), (None, "back", "")])
+    def test_a_camera_that_says_no(self, run, rtsp_camera, tmp_path, login, path, code):
+        auth = ("admin", PASSWORD) if login else None
+        camera = rtsp_camera({"front": encode_clip(tmp_path / "clip")}, auth=auth)
+        url = f"rtsp://{login + '@' if login else ''}127.0.0.1:{camera.port}/{path}"
+        status, out, _ = run(url, "--json")
+        error = json.loads(out)["error"]
+        assert (status, error["code"]) == (1, code or "not_found")
+        assert error["remedy"] == REMEDIES[error["code"]]
+
+    def test_a_camera_that_breaks_while_it_is_watched(self, run, rtsp_camera, tmp_path):
+        camera = rtsp_camera({"front": encode_clip(tmp_path / "clip", gop=32)}, once=True)
+        status, out, _ = run(camera.url("front"), "--json")
+        report = json.loads(out)
+        assert (status, report["ok"], report["error"]["code"]) == (1, False, "end_of_stream")
+        assert (report["codec"], report["width"]) == ("h264", 320)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [(ports.garbage, "bad_stream"), (ports.saying("503 Service Unavailable"), "refused")]
+)
+def test_what_is_no_camera(run, answer, code):
+    with ports.answering(answer) as port:
+        status, out, _ = run(f"rtsp://admin:{PASSWORD}@127.0.0.1:{port}/front")
+    assert status == 1
+    assert out.startswith(f"camera  rtsp://127.0.0.1:{port}  failed\n  {code}: rtsp://127.0.0.1:{port}: ")
+    assert out.splitlines()[-1] == f"  {REMEDIES[code]}"
+
+
+def test_every_station_of_a_configuration_in_its_order(run, rtsp_camera, tmp_path):
+    camera = rtsp_camera({"front": encode_clip(tmp_path / "clip")}, auth=("admin", PASSWORD))
+    write_video(tmp_path / "a.mp4")
+    (tmp_path / "orders.json").write_text("{}")
+    (tmp_path / "url").write_text(camera.url("front") + "\n")
+    (tmp_path / "stations.yaml").write_text(
+        f"""
+stations:
+  - {{id: live, source: {{type: rtsp, url: "file:url", hwaccel: none}}}}
+  - {{id: gone, source: {{type: rtsp, url: "rtsp://admin:{PASSWORD}@127.0.0.1:9/x"}}}}
+  - {{id: taped, source: {{type: file, path: a.mp4, loop: true}}}}
+  - {{id: staged, source: {{type: simulator, loop: true}}}}
+orders: {{file: orders.json}}
+"""
+    )
+    status, out, _ = run("--stations", tmp_path / "stations.yaml", "--json", "--save", tmp_path / "p", "--seconds", 2)
+    reports = [json.loads(line) for line in out.splitlines()]
+    assert status == 1
+    assert [(one["station_id"], one["ok"]) for one in reports] == [
+        ("live", True),
+        ("gone", False),
+        ("taped", True),
+        ("staged", True),
+    ]
+    assert [one["source"].split("/")[0] for one in reports] == ["rtsp:", "rtsp:", "", "simulator"]
+    assert reports[1]["error"]["code"] == "refused"
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["live.jpg", "staged.jpg", "taped.jpg"]
+
+
+class TestCommandLine:
+    @pytest.mark.parametrize("arguments", [[], ["a.mp4", "--stations", __file__]])
+    def test_one_thing_must_be_named(self, run, arguments):
+        code, out, err = run(*arguments)
+        assert (code, out) == (2, "")
+        assert "name one source, or a configuration with --stations" in err
+
+    @pytest.mark.parametrize(
+        ("source", "message"),
+        [
+            (f"rtsp://admin:{PASSWORD}/x@10.0.0.7/1", "should be a URL: rtsp://user:password@host:port/path; in a"),
+            (f"rtmp://admin:{PASSWORD}@10.0.0.7/1", "should begin with rtsp:// or rtsps://"),
+            ("rtsp://${NO_SUCH_THING}@h/1", "the environment variable 'NO_SUCH_THING' is not set"),
+            ("file:none", "cannot be read: No such file or directory"),
+            ("none.mp4", "there is no such file"),
+        ],
+    )
+    def test_sources_that_are_none_are_not_repeated(self, run, source, message):
+        code, out, err = run(source)
+        assert (code, out) == (2, "")
+        assert message in " ".join(err.split())
+
+    def test_a_configurations_mistakes(self, run, tmp_path):
+        (tmp_path / "s.yaml").write_text(f"stations: [{{id: a, source: {{type: rtsp, url: 'rtsq://u:{PASSWORD}@h'}}}}]")
+        code, out, err = run("--stations", tmp_path / "s.yaml")
+        assert (code, out) == (1, "")
+        assert "s.yaml:1:41 stations[0].source.url: should begin with rtsp:// or rtsps://" in err
+
+
+def test_hints_say_what_to_change():
+    station = _station_of("rtsp://10.0.0.7/1")
+    info = StreamInfo("h264", 320, 180, 25.0, "none", "tcp", 0.1, 0.2, keyframe_interval_s=10.0)
+    keyframes, rate = _hints(station, Probe(info, frames=9, fps=5.0))
+    assert keyframes.startswith("a keyframe only every 10 s: ")
+    assert rate == "5.0 pictures a second come, 10 are asked for: raise the camera's frame rate"
+    assert list(_hints(station, Probe(info=None, error=SourceError("no")))) == []
+
+
+class Stuck:
+    """Neither gives frames nor fails, until it is let go."""
+
+    station_id = "stuck"
+
+    def __init__(self):
+        self.forever = threading.Event()
+
+    def frames(self):
+        self.forever.wait()
+        yield from ()
+
+    def stats(self):
+        return SourceStats()
+
+
+def test_a_driver_that_hangs_keeps_nobody(monkeypatch, tmp_path):
+    monkeypatch.setattr(probing, "PATIENCE", 1.0)
+    stuck = Stuck()
+    found = probe_each([stuck, VideoFileSource(write_video(tmp_path / "a.mp4"), "fine")], seconds=1)
+    stuck.forever.set()
+    assert found[0].error.code == "timeout"
+    assert found[1].picture is not None
+
+
+def test_a_short_video_has_a_rate_too(tmp_path):
+    assert probe(VideoFileSource(write_video(tmp_path / "a.mp4", frames=5, fps=5), "s"), 10).fps == pytest.approx(5)
+    assert probe(VideoFileSource(write_video(tmp_path / "b.mp4", frames=1), "s"), 10).fps is None
