@@ -16,11 +16,17 @@ Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | 
 """Values every renderer writes as they are."""
 
 _NAMES: Final = (
-    r"(?:password|passwd|pwd|secret|token|authorization|credentials?|cookie|api_?key|access_?key|secret_?key)"
+    r"(?:password|passwd|pwd|pw|secret|token|authorization|credentials?|cookie|api_?key|access_?key|secret_?key)"
 )
 _SECRET_NAME: Final = re.compile(rf"(?:^|[_\-.\s]){_NAMES}$", re.IGNORECASE)
 _URL_USERINFO: Final = re.compile(r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]*://)[^/?#\s\"'<>]*@", re.IGNORECASE)
-_QUERY_SECRET: Final = re.compile(rf"([?&;](?:[a-z0-9]{{1,32}}[_\-]){{0,3}}{_NAMES}=)[^&;#\s\"'<>]+", re.IGNORECASE)
+_URL_PASSWORD: Final = re.compile(
+    r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]*://)[^/?#\s\"'<>@:]*:(?!\d{1,5}(?:[/\s\"'<>]|$))[^\s\"'<>]{0,256}@",
+    re.IGNORECASE,
+)
+"""A password with `/`, `?` or `#`, which should have been written `%2F`...: what stands behind the colon is no port."""
+_QUERY_SECRET: Final = re.compile(rf"([?&;/\s](?:[a-z0-9=]{{1,32}}[_\-]){{0,3}}{_NAMES}=)[^&;#\s\"'<>]+", re.IGNORECASE)
+"""In a query, in a path (`/user=admin_password=...` of some cameras), or on its own (`user-pw=...` of GStreamer)."""
 _SIGNATURE: Final = re.compile(r"([?&]X-Amz-(?:Signature|Credential|Security-Token)=)[^&#\s\"'<>]+", re.IGNORECASE)
 _HEADER: Final = re.compile(r"\b((?:proxy-)?authorization\b[\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\r\n\"']+", re.IGNORECASE)
 _BEARER: Final = re.compile(r"\b(bearer)\s+[a-z0-9._~+/=\-]{8,}", re.IGNORECASE)
@@ -36,6 +42,7 @@ def redact_text(text: str) -> str:
 
     `rtsp://user:pass@camera/1` becomes `rtsp://***@camera/1`; so do secrets in query strings and authorization headers.
     """
+    text = _URL_PASSWORD.sub(rf"\1{MASK}@", text)
     text = _URL_USERINFO.sub(rf"\1{MASK}@", text)
     text = _QUERY_SECRET.sub(rf"\1{MASK}", text)
     text = _SIGNATURE.sub(rf"\1{MASK}", text)
