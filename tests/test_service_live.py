@@ -196,7 +196,12 @@ def test_hangup_takes_up_what_has_changed_and_nothing_else(counters, tmp_path):
 
     write(entry("stays", "drive-1"), entry("goes", "drive-2"), entry("turns", "drive-2"))
     with Daemon(stations_file) as daemon:
-        daemon.log_until(*(("station_moved", name) for name in ("stays", "goes", "turns")))
+        daemon.log_until("started")
+        daemon.tell(signal.SIGHUP)
+        lines = daemon.log_until("reloaded", *(("station_moved", name) for name in ("stays", "goes", "turns")))
+        (early,) = [line for line in lines if line["event"] == "reloaded"]
+        assert early["added"] == early["removed"] == early["changed"] == early["needs_restart"] == []
+
         write(entry("stays", "drive-1"), entry("turns", "window-1"), entry("comes", "window-2"))
         daemon.tell(signal.SIGHUP)
         lines = daemon.log_until("reloaded", ("station_moved", "comes"))

@@ -13,7 +13,17 @@ from orderacc.capture import StationPhase
 from orderacc.config import VlmConfig
 from orderacc.errors import ConfigError, SourceError, StationError
 from orderacc.perception.picture import PictureWarning
-from staged_stations import ORDER_FRAMES, Bugs, StagedBuilder, config_of, source, staged, station_config, until
+from staged_stations import (
+    ORDER_FRAMES,
+    BugError,
+    Bugs,
+    StagedBuilder,
+    config_of,
+    source,
+    staged,
+    station_config,
+    until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -291,6 +301,18 @@ async def test_a_useless_picture_is_told_of_once_and_seen_in_health(caplog):
         ("picture_ok", "black"),
     ]
     assert "light" in told[0]["advice"]
+
+
+async def test_orders_are_watched_on_when_judging_the_picture_fails():
+    class Broken:
+        def look(self, _frame):
+            raise BugError("look")
+
+    async with staged(StagedBuilder(picture=Broken()), config_of(station_config("left"))) as stage:
+        await stage.show("left", ORDER_FRAMES)
+        await until(lambda: reasons(stage, "left") == ["no_order"])
+        assert stage.stations.health()["left"].failures == {}
+    one_each(stage)
 
 
 NAMES = ("a", "b")

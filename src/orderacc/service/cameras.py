@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orderacc.domain.orders import Order
     from orderacc.orders import OrderBook
 
+
 @dataclass(frozen=True, slots=True)
 class Camera:
     """Where a station's frames come from.

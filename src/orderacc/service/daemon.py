@@ -83,12 +83,15 @@ async def run_daemon(
         stations = StationSet(pipeline, StationBuilder(runtime, config), config)
         _log.info("started", stations=[station.id for station in config.stations], device=runtime.engine.device)
         try:
-            async with anyio.create_task_group() as group:
+            async with anyio.create_task_group() as listening:
                 if hangups is not None:
-                    group.start_soon(_stop_on_signal, stations)
-                    group.start_soon(_reread_on_hangup, hangups, reread, stations)
-                await stations.run(task_status=task_status)
-                group.cancel_scope.cancel()
+                    listening.start_soon(_stop_on_signal, stations)
+                async with anyio.create_task_group() as watching:
+                    await watching.start(stations.run)
+                    task_status.started(stations)
+                    if hangups is not None:
+                        listening.start_soon(_reread_on_hangup, hangups, reread, stations)
+                listening.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await runtime.aclose()

@@ -103,7 +103,11 @@ async def _look(station: Station, frame: Frame) -> list[Evidence]:
 
 async def _look_at_picture(station: Station, picture: PictureHealth, frame: Frame) -> None:
     """Tell once when something ails the picture, and once when it is over."""
-    warnings = await asyncio.to_thread(picture.look, frame)
+    try:
+        warnings = await asyncio.to_thread(picture.look, frame)
+    except Exception as error:  # noqa: BLE001  orders can be watched without it
+        _log.error("picture_health_failed", station_id=station.station_id, exc_info=error)
+        station.eyes.picture, warnings = None, ()
     before, station.state.warnings = station.state.warnings, warnings
     for kind in warnings:
         if kind not in before:
