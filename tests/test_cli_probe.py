@@ -181,7 +181,7 @@ class TestCommandLine:
     @pytest.mark.parametrize(
         ("source", "message"),
         [
-            (f"rtsp://admin:{PASSWORD}/x@10.0.0.7/1", "should be a URL: rtsp://user:password@host:port/path; in a"),
+            (f"rtsp://admin:{PASSWORD}/x@10.0.0.7/1", "should be a URL such as rtsp://10.0.0.7:554/stream1; "),
             (f"rtmp://admin:{PASSWORD}@10.0.0.7/1", "should begin with rtsp:// or rtsps://"),
             ("rtsp://${NO_SUCH_THING}@h/1", "the environment variable 'NO_SUCH_THING' is not set"),
             ("file:none", "cannot be read: No such file or directory"),

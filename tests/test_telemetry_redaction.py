@@ -22,6 +22,8 @@ PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_c
         ("rtsp://admin:p@ss:w@rd@10.0.0.7/a", "rtsp://***@10.0.0.7/a"),
         ("rtsp://admin:p/ss@10.0.0.7/a", "rtsp://***@10.0.0.7/a"),
         ("rtsp://admin:1#2?3@10.0.0.7/a", "rtsp://***@10.0.0.7/a"),
+        ("rtsp://admin:p'ss<\"@10.0.0.7/a", "rtsp://***@10.0.0.7/a"),
+        ("rtsp://a:p/1@h/1,rtsp://b:p/2@h/2", "rtsp://***@h/1,rtsp://***@h/2"),
         ("rtsp://10.0.0.7/user=admin_password=tlJwpbo6_channel=1", "rtsp://10.0.0.7/user=admin_password=***"),
         ("rtsp://10.0.0.7/user=admin&password=tlJwpbo6&channel=1", "rtsp://10.0.0.7/user=admin&password=***&channel=1"),
         (

@@ -13,7 +13,10 @@ from orderacc.telemetry.redaction import MASK, redact_text
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 
-ENCODED: Final = "in a user name or password write %2F for /, %40 for @, %3A for :, %23 for #, %3F for ? and %25 for %"
+ENCODED: Final = (
+    "before the host may stand user:password@, and in these write "
+    "%2F for /, %40 for @, %3A for :, %23 for #, %3F for ? and %25 for %"
+)
 """The way out when a password takes a URL apart."""
 
 
@@ -37,7 +40,11 @@ class SecretText:
         return self._text
 
     def __str__(self) -> str:
-        return redact_text(self._text) if "://" in self._text and url_problem(self._text) is None else MASK
+        if url_problem(self._text) is not None:
+            return MASK
+        scheme, _, rest = self._text.partition("://")
+        credentials, at, place = rest.rpartition("@")
+        return redact_text(f"{scheme}://{MASK if credentials or at else ''}{at}{place}")
 
     def __repr__(self) -> str:
         return f"SecretText({str(self)!r})"
@@ -82,7 +89,11 @@ class SecretText:
 
 
 def url_with(*schemes: str) -> AfterValidator:
-    """Check that a `SecretText` is a URL: `url: Annotated[SecretText, url_with("rtsp", "rtsps")]`."""
+    """Make pydantic check that a text is a URL, as in `Annotated[SecretText, url_with("rtsp", "rtsps")]`.
+
+    Args:
+        schemes: Those that are right, in small letters.
+    """
 
     def check(value: SecretText) -> SecretText:
         problem = url_problem(value.reveal(), schemes)
@@ -114,5 +125,5 @@ def url_problem(text: str, schemes: tuple[str, ...] = ()) -> str | None:
     except ValueError:  # a port that is no number, a bracket that is not closed
         sound = False
     if not sound or "@" in text[len(scheme) + 3 + len(parts.netloc) :]:
-        return f"should be a URL: {schemes[0] if schemes else 'scheme'}://user:password@host:port/path; {ENCODED}"
+        return f"should be a URL such as {schemes[0] if schemes else 'scheme'}://10.0.0.7:554/stream1; {ENCODED}"
     return None

@@ -21,10 +21,10 @@ _NAMES: Final = (
 _SECRET_NAME: Final = re.compile(rf"(?:^|[_\-.\s]){_NAMES}$", re.IGNORECASE)
 _URL_USERINFO: Final = re.compile(r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]*://)[^/?#\s\"'<>]*@", re.IGNORECASE)
 _URL_PASSWORD: Final = re.compile(
-    r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]*://)[^/?#\s\"'<>@:]*:(?!\d{1,5}(?:[/\s\"'<>]|$))[^\s\"'<>]{0,256}@",
+    r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]*://)[^/?#\s\"'<>@:]*:(?!\d{1,5}(?:[/\s\"'<>]|$))(?:(?!://)\S){0,256}@",
     re.IGNORECASE,
 )
-"""A password with `/`, `?` or `#`, which should have been written `%2F`...: what stands behind the colon is no port."""
+"""A password with a slash or a quote, which should have been written `%2F`: what stands behind the colon is no port."""
 _QUERY_SECRET: Final = re.compile(rf"([?&;/\s](?:[a-z0-9=]{{1,32}}[_\-]){{0,3}}{_NAMES}=)[^&;#\s\"'<>]+", re.IGNORECASE)
 """In a query, in a path (`/user=admin_password=...` of some cameras), or on its own (`user-pw=...` of GStreamer)."""
 _SIGNATURE: Final = re.compile(r"([?&]X-Amz-(?:Signature|Credential|Security-Token)=)[^&#\s\"'<>]+", re.IGNORECASE)
