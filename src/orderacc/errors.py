@@ -114,7 +114,8 @@ class EngineError(OrderAccError):
     """The vision language model failed on a request.
 
     Codes: `engine_failed`, `engine_closed`, `engine_hung`, `out_of_memory`, `device_lost`, `deadline`, `overloaded`,
-    `bad_image`, `bad_request`, `bad_grammar`.
+    `bad_image`, `bad_request`, `bad_grammar`; from a remote model also `unreachable`, `timeout`, `unauthorized`,
+    `not_found`, `busy`, `circuit_open`, `bad_answer`.
     """
 
     default_code = "engine_failed"

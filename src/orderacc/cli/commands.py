@@ -17,6 +17,7 @@ COMMAND_MODULES: Final = {
     "probe": "orderacc.cli.probe",
     "models": "orderacc.cli.models",
     "simulate": "orderacc.cli.simulate",
+    "serve-vlm": "orderacc.cli.serve_vlm",
 }
 """Command name to module, in the order `--help` lists them. Each module has a `typer.Typer` named `app`: with one
 command it is that command, with several it is a group. Such a module imports what is heavy inside its functions."""

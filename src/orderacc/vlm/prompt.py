@@ -7,7 +7,7 @@ them. Text comes before the picture so that prefix caching reuses it between req
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +34,25 @@ def format_answer(counts: Mapping[str, int], names: Sequence[str]) -> str:
     """The one right answer, as the model is trained to write it: compact JSON in menu order."""
     items = [{"name": name, "quantity": counts[name]} for name in names if counts.get(name)]
     return json.dumps({"items": items}, separators=(",", ":"), ensure_ascii=False)
+
+
+def answer_schema(names: Sequence[str]) -> dict[str, Any]:
+    """The same answers as a JSON Schema, for engines that take no grammar."""
+    item = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "enum": list(names)},
+            "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
+        },
+        "required": ["name", "quantity"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {"items": {"type": "array", "items": item, "maxItems": len(names)}},
+        "required": ["items"],
+        "additionalProperties": False,
+    }
 
 
 def answer_grammar(names: Sequence[str]) -> str:

@@ -1,0 +1,93 @@
+"""`orderacc serve-vlm`: the vision language model for daemons on other machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from orderacc.config import SecretText
+    from orderacc.vlm.genai import GenaiEngine
+    from orderacc.vlm.serve import ServeSettings
+
+TOKEN_VARIABLE = "ORDERACC_SERVE_TOKEN"  # noqa: S105  the name of the place, not what is there
+
+app = typer.Typer()
+
+
+@app.command("serve-vlm")
+def serve_vlm(
+    model: Annotated[str, typer.Option(help="An id that `orderacc models list` knows, or a folder.")] = "demo-vlm",
+    device: Annotated[str, typer.Option(help="AUTO, CPU, GPU or NPU.")] = "AUTO",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; all cores but one by default.", min=1)] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes one that is free.", min=0, max=65535)] = 8000,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"File with the bearer token clients must show; or set {TOKEN_VARIABLE}.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    max_batch_size: Annotated[int, typer.Option(help="Most pictures in one call.", min=1, max=256)] = 16,
+    queue_size: Annotated[int, typer.Option(help="Most pictures that wait.", min=1, max=10000)] = 64,
+) -> None:
+    """Serve the model over the OpenAI chat API, for `vlm: {remote: ...}` of other machines.
+
+    SIGINT or SIGTERM lets the questions in flight finish. The address is printed when it listens.
+
+    Example: orderacc serve-vlm --model qwen2.5-vl-7b-int8 --device GPU --host 0.0.0.0 --token-file token
+    """
+    import anyio
+
+    from orderacc.models.store import ModelStore
+    from orderacc.telemetry import configure_logs
+    from orderacc.vlm.genai import DEFAULT_MAX_PIXELS, GenaiEngine
+    from orderacc.vlm.serve import ServeSettings
+
+    configure_logs("console")
+    token = _token(token_file)
+    info = ModelStore().resolve(model, kind="vlm")
+    engine = GenaiEngine.load(info.path, device=device, threads=threads, max_batch_size=max_batch_size)
+    settings = ServeSettings(
+        model=info.label,
+        host=host,
+        port=port,
+        token=token,
+        max_batch_size=max_batch_size,
+        queue_size=queue_size,
+        max_pixels=DEFAULT_MAX_PIXELS,
+    )
+    anyio.run(_serve, engine, settings)
+
+
+async def _serve(engine: GenaiEngine, settings: ServeSettings) -> None:
+    import signal
+
+    import anyio
+
+    from orderacc.vlm.serve import serve_vlm
+
+    stop = anyio.Event()
+    try:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+            async with anyio.create_task_group() as group:
+                address = await group.start(serve_vlm, engine, settings, stop)
+                print(f"{settings.model} on {engine.device}: {address}", flush=True)
+                await anext(aiter(received))
+                stop.set()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await engine.aclose()
+
+
+def _token(file: Path | None) -> SecretText | None:
+    import os
+
+    from orderacc.config import SecretText
+
+    text = file.read_text(encoding="utf-8").strip() if file else os.environ.get(TOKEN_VARIABLE, "")
+    if file and not text:
+        raise typer.BadParameter("the file is empty", param_hint="--token-file")
+    return SecretText(text) if text else None
