@@ -50,6 +50,7 @@ class Bugs:
     tracking: int = 0
     after_tracking: int = 0
     ending: int = 0
+    waking: int = 0
     finishing: int = 0
 
     def strike(self, where: str) -> None:
@@ -143,6 +144,7 @@ class StagedBuilder:
         bugs = self.bugs.setdefault(config.id, Bugs())
 
         def eyes(first_visit: int) -> Eyes:
+            bugs.strike("waking")
             tracker = WitnessedTracker(config.id, bugs, self.opened, first_visit)
             return Eyes(CountingObserver(bugs), tracker, self.picture)
 

@@ -141,6 +141,22 @@ async def test_a_recording_that_ends_by_a_bug_reports_its_order_once(monkeypatch
     one_each(stage)
 
 
+async def test_a_camera_station_that_breaks_down_as_a_whole_is_made_anew(monkeypatch):
+    monkeypatch.setattr("orderacc.service.tending.CRASH_PAUSE", 0.01)
+    async with staged(StagedBuilder(), two()) as stage:
+        await stage.show("left", HALF_AN_ORDER)
+        bugs = stage.builder.bugs["left"]
+        bugs.observing, bugs.waking = 1, 3
+        stage.builder.camera("left").give(1)
+        await until(lambda: stage.stations.health()["left"].failures.get("station_crashed") == 3)
+        assert reasons(stage, "left") == ["station_failed"]
+        await until(lambda: stage.stations.health()["left"].phase is StationPhase.STARTING)
+        await stage.show("left", ORDER_FRAMES)
+        await until(lambda: reasons(stage, "left") == ["station_failed", "no_order"])
+        assert "station_crashed" not in stage.stations.health()["right"].failures
+    one_each(stage)
+
+
 async def test_a_station_that_fails_at_every_frame_opens_its_breaker():
     async with staged(StagedBuilder(), two()) as stage:
         await stage.show("left", 1)

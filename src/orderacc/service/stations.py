@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
 
-from orderacc.capture import LastError, StationHealth
 from orderacc.errors import OrderAccError, StationError
-from orderacc.service.watching import watch
-from orderacc.telemetry import get_logger, redact_text
+from orderacc.service.tending import TendedStation
 from orderacc.telemetry.metrics import exposition
 
 if TYPE_CHECKING:
@@ -22,14 +20,10 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup, TaskStatus
 
+    from orderacc.capture import StationHealth
     from orderacc.config import Config, Source, StationConfig
     from orderacc.service.pipeline import Pipeline
     from orderacc.service.station import Station
-
-_log = get_logger(__name__)
-
-CRASH_PAUSE: Final = 15.0
-"""Seconds before a live station that broke down as a whole is made anew: what its camera's breaker did not catch."""
 
 
 class Builder(Protocol):
@@ -61,18 +55,6 @@ class Changes:
     needs_restart: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
-class _Watched:
-    """A station of the set."""
-
-    config: StationConfig
-    plan: Callable[[int], Station]
-    station: Station
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    ended: anyio.Event = field(default_factory=anyio.Event)
-    crashes: int = 0
-
-
 class StationSet:
     """Watches stations that come and go; what happens to one does not touch the others.
 
@@ -90,7 +72,7 @@ class StationSet:
         self._pipeline = pipeline
         self._builder = builder
         self._begun_with = self._config = config
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[str, TendedStation] = {}
         self._next_visits: dict[str, int] = {}
         self._group: TaskGroup | None = None
         self._lock = anyio.Lock()
@@ -136,7 +118,7 @@ class StationSet:
 
     def health(self) -> Mapping[str, StationHealth]:
         """How every station is."""
-        return MappingProxyType({name: _health(watched) for name, watched in self._watched.items()})
+        return MappingProxyType({name: watched.health() for name, watched in self._watched.items()})
 
     def metrics(self) -> bytes:
         """The same as Prometheus reads it (text format 0.0.4)."""
@@ -238,7 +220,7 @@ class StationSet:
             with anyio.CancelScope(shield=True):
                 yield
 
-    def _find(self, station_id: str) -> _Watched:
+    def _find(self, station_id: str) -> TendedStation:
         if station_id not in self._watched:
             raise StationError(f"there is no station {station_id!r}", code="no_such_station")
         return self._watched[station_id]
@@ -259,68 +241,32 @@ class StationSet:
     def _begin(self, config: StationConfig, plan: Callable[[int], Station]) -> None:
         if self._group is None:
             return  # stopped meanwhile: nothing is watched any more
-        watched = _Watched(config, plan, plan(self._next_visits.get(config.id, 1)))
+        watched = TendedStation(config, plan, self._next_visits.get(config.id, 1))
         self._watched[config.id] = watched
         self._group.start_soon(self._tend, watched)
 
-    async def _end(self, watched: _Watched) -> None:
-        watched.scope.cancel()
-        await watched.ended.wait()
-
-    async def _drop(self, watched: _Watched) -> None:
-        await self._end(watched)
+    async def _drop(self, watched: TendedStation) -> None:
+        await watched.end()
         del self._watched[watched.config.id]
 
-    async def _replace(self, watched: _Watched, config: StationConfig, plan: Callable[[int], Station]) -> None:
-        await self._end(watched)
+    async def _replace(self, watched: TendedStation, config: StationConfig, plan: Callable[[int], Station]) -> None:
+        await watched.end()
         self._begin(config, plan)
 
-    async def _tend(self, watched: _Watched) -> None:
-        """Keep a station going until it ends by itself or is not wanted any more."""
+    async def _tend(self, watched: TendedStation) -> None:
         try:
-            with watched.scope:
-                while not await self._watch(watched):
-                    await anyio.sleep(CRASH_PAUSE)
-                    watched.station = watched.plan(watched.station.eyes.next_visit)
+            await watched.run(self._pipeline)
         finally:
-            self._next_visits[watched.config.id] = watched.station.eyes.next_visit
-            watched.ended.set()
+            self._next_visits[watched.config.id] = watched.next_visit
             self._changed.set()
-
-    async def _watch(self, watched: _Watched) -> bool:
-        """Watch a station; False when it broke down and is to be made anew."""
-        try:
-            await watch(watched.station, self._pipeline)
-        except Exception as error:  # noqa: BLE001  whatever is wrong with one station, the others go on
-            watched.crashes += 1
-            name = watched.config.id
-            _log.error("station_crashed", station_id=name, crashes=watched.crashes, exc_info=error)
-            return not watched.station.live
-        return True
 
     async def _all_ended(self) -> None:
         while True:
             async with self._lock:
-                if self._watched and all(watched.ended.is_set() for watched in self._watched.values()):
+                if self._watched and all(watched.over for watched in self._watched.values()):
                     return
                 self._changed = anyio.Event()
             await self._changed.wait()
-
-
-def _health(watched: _Watched) -> StationHealth:
-    """What the camera says, and what else is known."""
-    station = watched.station
-    state = station.state
-    health = station.capture.health() if station.capture is not None else StationHealth(station.station_id)
-    failures, last_error = dict(health.failures), health.last_error
-    if state.failures:
-        failures["station_failed"] = state.failures
-    if watched.crashes:
-        failures["station_crashed"] = watched.crashes
-    if state.error is not None and last_error is None:
-        code = state.error.code if isinstance(state.error, OrderAccError) else "station_crashed"
-        last_error = LastError(code, redact_text(str(state.error)), health.at)
-    return replace(health, failures=MappingProxyType(failures), last_error=last_error, warnings=state.warnings)
 
 
 def _differences(before: Config, now: Config) -> tuple[str, ...]:
