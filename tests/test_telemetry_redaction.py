@@ -31,6 +31,7 @@ PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_c
             "rtspsrc location=rtsp://h/1 user-id=a user-pw=*** ! x",
         ),
         ("http://token@host/", "http://***@host/"),
+        ("stations[0].rtsp://a:b@h/1: there is no such key", "stations[0].rtsp://***@h/1: there is no such key"),
         ("opening 'RTSP://a:b@h/1' and http://c:d@h/2 failed", "opening 'RTSP://***@h/1' and http://***@h/2 failed"),
         ("https://host/x?user=7&token=abc123&fps=10", "https://host/x?user=7&token=***&fps=10"),
         ("https://host/x?api_key=abc123", "https://host/x?api_key=***"),
@@ -75,7 +76,8 @@ def test_redacting_twice_changes_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["a", "a://", "a://a@", "?token", "Authorization: ", "bearer ", "x_", "?a_a_a_", "@", "a://a:b", "/a=_"]
+    "unit",
+    ["a", "a://", "a://a@", "?token", "Authorization: ", "bearer ", "x_", "?a_a_a_", "@", "a://a:b", "/a=_", "a.b"],
 )
 def test_time_is_linear(unit: str) -> None:
     started = time.perf_counter()

@@ -20,6 +20,8 @@ from orderacc.telemetry.redaction import redact_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from orderacc.documents import Document
+
 PREFIX: Final = "ORDERACC_"
 
 
@@ -42,7 +44,7 @@ def load_config(path: Path | str, *, environment: Mapping[str, str] | None = Non
     Raises:
         ConfigError: With everything that is wrong, in the order of the file.
     """
-    document = read_document(path)
+    document = _read(path)
     if not isinstance(document.data, dict):
         raise ConfigError([document.finding((), "should be a table with the key stations")])
     variables = os.environ if environment is None else environment
@@ -53,8 +55,7 @@ def load_config(path: Path | str, *, environment: Mapping[str, str] | None = Non
 
     def complain(place: FieldPath, message: str) -> None:
         finding = Finding(sources[place], 0, 0, "", message) if place in sources else document.finding(place, message)
-        # What was written in the wrong place, or as a key, may be a camera's URL.
-        findings.append(replace(finding, path=redact_text(finding.path), message=redact_text(message)))
+        findings.append(_masked(finding))
 
     unresolved: set[FieldPath] = set()
 
@@ -81,6 +82,19 @@ def load_config(path: Path | str, *, environment: Mapping[str, str] | None = Non
     if findings or config is None:
         raise ConfigError(sorted(set(findings), key=lambda found: (found.line, found.column, found.path)))
     return config
+
+
+def _read(path: Path | str) -> Document:
+    try:
+        return read_document(path)
+    except ConfigError as error:
+        findings = [_masked(finding) for finding in error.findings]
+    raise ConfigError(findings)
+
+
+def _masked(finding: Finding) -> Finding:
+    """Without credentials: what was written in the wrong place, or as a key, may be a camera's URL."""
+    return replace(finding, path=redact_text(finding.path), message=redact_text(finding.message))
 
 
 @dataclass(frozen=True, slots=True)

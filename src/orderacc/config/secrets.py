@@ -89,7 +89,7 @@ class SecretText:
 
 
 def url_with(*schemes: str) -> AfterValidator:
-    """Make pydantic check that a text is a URL, as in `Annotated[SecretText, url_with("rtsp", "rtsps")]`.
+    """Make pydantic check that a text is a URL; annotates fields of the type `SecretText`.
 
     Args:
         schemes: Those that are right, in small letters.

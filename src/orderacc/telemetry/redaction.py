@@ -19,9 +19,9 @@ _NAMES: Final = (
     r"(?:password|passwd|pwd|pw|secret|token|authorization|credentials?|cookie|api_?key|access_?key|secret_?key)"
 )
 _SECRET_NAME: Final = re.compile(rf"(?:^|[_\-.\s]){_NAMES}$", re.IGNORECASE)
-_URL_USERINFO: Final = re.compile(r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]*://)[^/?#\s\"'<>]*@", re.IGNORECASE)
+_URL_USERINFO: Final = re.compile(r"(?<![a-z0-9+.\-])([a-z0-9+.\-]+://)[^/?#\s\"'<>]*@", re.IGNORECASE)
 _URL_PASSWORD: Final = re.compile(
-    r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]*://)[^/?#\s\"'<>@:]*:(?!\d{1,5}(?:[/\s\"'<>]|$))(?:(?!://)\S){0,256}@",
+    r"(?<![a-z0-9+.\-])([a-z0-9+.\-]+://)[^/?#\s\"'<>@:]*:(?!\d{1,5}(?:[/\s\"'<>]|$))(?:(?!://)\S){0,256}@",
     re.IGNORECASE,
 )
 """A password with a slash or a quote, which should have been written `%2F`: what stands behind the colon is no port."""
