@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from orderacc import ConfigError, load_config
 from orderacc.capture import CapturePolicy
 from orderacc.cli import main
-from orderacc.config import CaptureConfig, DeviceSource, FileSource, SimulatorSource, TrackingConfig, json_schema
+from orderacc.config import (
+    CaptureConfig,
+    DeviceSource,
+    FileSource,
+    PictureConfig,
+    SimulatorSource,
+    TrackingConfig,
+    json_schema,
+)
+from orderacc.perception.picture import PictureSettings
 from orderacc.tracking.settings import TrackerSettings
 
 TYPES = "device, file, http, rtsp or simulator"
@@ -97,6 +106,10 @@ def test_tracking_is_configured_by_the_trackers_own_names():
     assert TrackingConfig().model_dump() == asdict(TrackerSettings())
 
 
+def test_so_are_the_warnings_about_pictures():
+    assert PictureConfig().model_dump() == asdict(PictureSettings())
+
+
 def test_capture_is_configured_by_the_policys_own_names():
     assert CaptureConfig().model_dump() == asdict(CapturePolicy())
 
@@ -153,8 +166,8 @@ rtsp: 1
         ":18:1 shutdown_grace: should be a finite number",
         ":19:1 results.file: is required",
         (
-            ":20:1 rtsp: there is no such key; there are: capture, menu, models, orders, results, schema, selection, "
-            "shutdown_grace, stations, telemetry, tracking, validation, vlm"
+            ":20:1 rtsp: there is no such key; there are: capture, menu, models, orders, picture, results, schema, "
+            "selection, shutdown_grace, stations, telemetry, tracking, validation, vlm"
         ),
     ]
 

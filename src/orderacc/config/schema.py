@@ -165,6 +165,21 @@ class CaptureConfig(Section):
         return longest
 
 
+class PictureConfig(Section):
+    """When a station warns that its picture is of no use. Times are seconds of the video."""
+
+    warn_after: Interval = 5.0
+    """The picture must be black, overexposed or blurred for so long."""
+    clear_after: Interval = 2.0
+    """A warning goes when the picture has been good for so long."""
+    frozen_after: Interval = 60.0
+    """No new picture for so long is a frozen one; more than the camera's longest keyframe interval."""
+    moved_after: Interval = 20.0
+    """Another view must stay for so long."""
+    accept_view_after: Interval = 900.0
+    """A new view that stays for so long is taken for the right one."""
+
+
 class OrdersConfig(Section):
     """What was paid for."""
 
@@ -221,7 +236,7 @@ class RemoteVlmConfig(Section):
     """Width and height of the pictures when there is no local model; multiples of 28. By default 756 by 504."""
     circuit_breaker_threshold: Annotated[int, Field(ge=1, le=1000)] = 3
     """Failures in a row after which an address is given up for a while."""
-    circuit_breaker_cooldown_sec: Interval = 10.0
+    circuit_breaker_cooldown_sec: Interval = 5.0
     """How long."""
 
     @field_validator("urls")
@@ -360,6 +375,8 @@ class Config(JudgingConfig):
     """The cameras."""
     capture: CaptureConfig = CaptureConfig()
     """Patience with cameras."""
+    picture: PictureConfig = PictureConfig()
+    """Warnings about useless pictures."""
     orders: OrdersConfig | None = None
     """POS orders. Simulated stations bring their own."""
     menu: MenuConfig | None = None

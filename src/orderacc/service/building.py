@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orderacc.capture import CapturePolicy, SupervisedCapture
-from orderacc.perception.picture import PictureHealth
+from orderacc.perception.picture import PictureHealth, PictureSettings
 from orderacc.service.cameras import PosOrders, camera
 from orderacc.service.station import Station
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orderacc.config import CaptureConfig, Config, StationConfig
+    from orderacc.config import CaptureConfig, Config, PictureConfig, StationConfig
     from orderacc.service.cameras import Camera
     from orderacc.service.runtime import Runtime
     from orderacc.service.station import Eyes
@@ -25,7 +25,7 @@ class StationBuilder:
 
     Args:
         runtime: The models.
-        config: How patient stations are with their cameras, and where the POS orders are.
+        config: How patient stations are with their cameras, when they warn of pictures, and where the POS orders are.
 
     Raises:
         ConfigError: If the orders' file is bad.
@@ -34,6 +34,7 @@ class StationBuilder:
     def __init__(self, runtime: Runtime, config: Config) -> None:
         self._runtime = runtime
         self._policy = capture_policy(config.capture)
+        self._picture = picture_settings(config.picture)
         self._orders = PosOrders(config.orders)
 
     def follow(self, config: Config) -> None:
@@ -60,7 +61,7 @@ class StationBuilder:
 
     def _make(self, config: StationConfig, seen_by: Camera, first_visit: int) -> Station:
         def new_eyes(first_visit: int) -> Eyes:
-            return self._runtime.eyes(config.id, first_visit, picture=PictureHealth())
+            return self._runtime.eyes(config.id, first_visit, picture=PictureHealth(self._picture))
 
         return Station(
             reader=SupervisedCapture(config.id, seen_by.make, self._policy, live=seen_by.live, paced=seen_by.paced),
@@ -77,3 +78,8 @@ class StationBuilder:
 def capture_policy(config: CaptureConfig) -> CapturePolicy:
     """The stations' patience out of the configuration's section of the same names."""
     return CapturePolicy(**{field.name: getattr(config, field.name) for field in fields(CapturePolicy)})
+
+
+def picture_settings(config: PictureConfig) -> PictureSettings:
+    """When stations warn, out of the configuration's section of the same names."""
+    return PictureSettings(**{field.name: getattr(config, field.name) for field in fields(PictureSettings)})
