@@ -33,6 +33,7 @@ class StagedEngine:
     gate: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(0))
     error: EngineError | None = None
     drop_answers: bool = False
+    name: str = "staged"
 
     async def generate(self, requests: Sequence[VlmRequest]) -> list[VlmAnswer]:
         self.batches.append([request.request_id for request in requests])
@@ -209,19 +210,19 @@ async def test_stopping_fails_those_who_wait_and_it_can_start_again() -> None:
         group.cancel_scope.cancel()
 
 
-async def test_a_bug_in_the_engine_reaches_the_supervisor_and_leaves_nobody_waiting() -> None:
+async def test_a_bug_in_the_engine_is_a_failure_like_any_other() -> None:
     class Broken(StagedEngine):
         async def generate(self, requests: Sequence[VlmRequest]) -> list[VlmAnswer]:
             raise ZeroDivisionError(len(requests))
 
     batcher = VlmBatcher(Broken())
     async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
         askers = Askers(batcher, group)
         await askers.ask("a")
-        with pytest.raises(ZeroDivisionError):
-            await batcher.run()
-        await anyio.wait_all_tasks_blocked()
-        assert askers.outcomes == {"a": "engine_closed"}
+        assert askers.outcomes == {"a": "engine_failed"}
+        assert batcher.statistics().engines[0].failures == {"engine_failed": 1}
+        group.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("sizes", [{"max_batch_size": 0}, {"queue_size": 0}])

@@ -1,4 +1,4 @@
-"""The queue's promises: urgency, turns by tokens, budget, expiry, displacement; nobody is lost and nobody comes twice."""
+"""The queue: urgency, turns by tokens, budget, expiry, displacement; nobody is lost and nobody comes twice."""
 
 from __future__ import annotations
 

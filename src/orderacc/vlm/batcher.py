@@ -1,15 +1,21 @@
-"""Many askers, one engine: requests gather while it is busy and leave together when it is free."""
+"""Many askers, few engines: requests gather while the engines are busy and leave together when one is free."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from orderacc.errors import EngineError
+from orderacc.vlm.engine import Priority
+from orderacc.vlm.seat import LOSING, REQUESTS_FAULT, EnginePolicy, EngineSeat, Role, SeatedEngine
+from orderacc.vlm.statistics import BatcherCounters
+from orderacc.vlm.waiting import Ticket, WaitingRoom
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,206 +23,289 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from orderacc.vlm.engine import VlmAnswer, VlmEngine, VlmRequest
+    from orderacc.vlm.statistics import BatcherStatistics
 
-
-@dataclass(frozen=True, slots=True)
-class BatcherStatistics:
-    """A snapshot of a batcher since it was made.
-
-    Attributes:
-        waiting: Requests in the queue now.
-        in_flight: Requests the engine holds now.
-        asked: Requests taken into the queue.
-        answered: Requests that got an answer.
-        failed: Requests that got an error.
-        abandoned: Requests whose asker went away first.
-        batches: Calls of the engine, retries included.
-        retried: Requests asked again alone after their batch failed.
-        largest_batch: Most requests in one call.
-        busy_s: Seconds the engine was at work.
-    """
-
-    waiting: int
-    in_flight: int
-    asked: int
-    answered: int
-    failed: int
-    abandoned: int
-    batches: int
-    retried: int
-    largest_batch: int
-    busy_s: float
-
-
-@dataclass(slots=True, eq=False)
-class _Ticket:
-    """One asker's place in the queue."""
-
-    request: VlmRequest
-    settled: anyio.Event = field(default_factory=anyio.Event)
-    answer: VlmAnswer | None = None
-    error: EngineError | None = None
-    abandoned: bool = False
-
-
-@dataclass(slots=True)
-class _Counters:
-    asked: int = 0
-    answered: int = 0
-    failed: int = 0
-    abandoned: int = 0
-    batches: int = 0
-    retried: int = 0
-    largest_batch: int = 0
-    busy_s: float = 0.0
+MOST_MOVES: Final = 2
+"""How often a request is taken back from an engine that failed, to be asked again."""
 
 
 class VlmBatcher:
-    """Serves requests in the order they came.
+    """Serves closing orders first and stations in turns, on whichever engine is free.
+
+    Requests fail alone: a batch that fails is asked again member by member. An engine that fails too often rests, one
+    that hangs is replaced, and what it held is asked elsewhere, or again. When none works, those who wait are told.
+
+    Requests of `Priority.CLOSING` wait for room; others are refused as `overloaded` when there is none, and make room
+    for more urgent ones.
 
     Args:
-        engine: Answers the batches; the batcher does not close it.
-        max_batch_size: Most requests in one call.
-        queue_size: Most requests that wait; further askers wait for room.
+        engines: Answer the batches: one, or several and how each is used.
+        max_batch_size: Most requests in one call; may be changed at any time.
+        queue_size: Most requests that wait; further closing ones wait at the door, in turns like those inside.
+        batch_window_ms: An idle engine waits this long for others to come with the first.
+        visual_token_budget: Most tokens of pictures in one call, about; None for no limit.
+        spill_over_after: Requests that wait for the local engines before others are asked too.
+        policy: How patient it is with its engines.
+        rng: Decides the jitter of waits.
     """
 
-    def __init__(self, engine: VlmEngine, *, max_batch_size: int = 16, queue_size: int = 64) -> None:
+    def __init__(
+        self,
+        engines: VlmEngine | Sequence[EngineSeat],
+        *,
+        max_batch_size: int = 16,
+        queue_size: int = 64,
+        batch_window_ms: float = 0.0,
+        visual_token_budget: int | None = None,
+        spill_over_after: int = 16,
+        policy: EnginePolicy | None = None,
+        rng: Random | None = None,
+    ) -> None:
         if max_batch_size < 1 or queue_size < 1:
             raise ValueError("max_batch_size and queue_size must be 1 or more")
-        self._engine = engine
-        self._max_batch_size = max_batch_size
-        self._room = anyio.Semaphore(queue_size, max_value=queue_size)
-        self._waiting: deque[_Ticket] = deque()
-        self._in_flight: list[_Ticket] = []
-        self._arrived = anyio.Event()
-        self._counters = _Counters()
+        seats = engines if isinstance(engines, Sequence) else (EngineSeat(engines),)
+        rng, policy = rng or Random(), policy or EnginePolicy()  # noqa: S311  jitter is no secret
+        self.max_batch_size = max_batch_size
+        self._window_s = batch_window_ms / 1000
+        self._budget = math.inf if visual_token_budget is None else visual_token_budget
+        self._spill_over_after = spill_over_after
+        self._engines = tuple(SeatedEngine(seat, policy, self, rng) for seat in seats)
+        self._room = WaitingRoom(queue_size)
+        self._in_flight: dict[Ticket, SeatedEngine] = {}
+        self._news = anyio.Event()
+        self._counters = BatcherCounters()
         self._stopped = False
+
+    @property
+    def pressure(self) -> float:
+        """Share of the queue that is taken, 0 to 1: from 1 on, further askers wait at the door or are refused."""
+        return self._room.pressure
 
     async def ask(self, request: VlmRequest) -> VlmAnswer:
         """Wait for the answer to one request. Cancelling gives the place up.
 
         Raises:
-            EngineError: The request's own failure, or `engine_closed` when the batcher stopped before it was answered.
+            EngineError: The request's own failure; `deadline` when it was not answered in time, `overloaded` when it is
+                not urgent and there is no room, `engine_closed` when the batcher stopped or no engine is left.
         """
-        await self._room.acquire()
         if self._stopped:
-            self._room.release()
             raise _stopped()
-        ticket = _Ticket(request)
-        self._waiting.append(ticket)
+        if all(engine.gone for engine in self._engines):
+            raise _none_left()
+        ticket = Ticket(request, time.monotonic())
+        patience = None if request.deadline is None else request.deadline - ticket.came
         self._counters.asked += 1
-        self._arrived.set()
+        self._counters.asked_by_station[request.station_id] += 1
+        if (refused := self._room.enter(ticket)) is not None:
+            self._counters.refused += 1
+            self._fail([refused], EngineError("too many requests are waiting", code="overloaded"))
+        self.engine_changed()
         try:
-            await ticket.settled.wait()
+            with anyio.move_on_after(patience):
+                await ticket.settled.wait()
+            if not ticket.settled.is_set():
+                self._expire(ticket)
         finally:
             if not ticket.settled.is_set():
-                self._abandon(ticket)
+                self._counters.abandoned += 1
+                self._leave(ticket)
         if ticket.answer is None:
             raise ticket.error or _stopped()
         return ticket.answer
 
-    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled; then, or if the engine breaks down, everyone who waits gets `engine_closed`.
+    def hurry(self, request_id: str, priority: Priority = Priority.CLOSING) -> bool:
+        """Make a request that still waits more urgent.
 
-        May be started again after it ended.
+        Returns:
+            Whether there was one that was less urgent.
         """
+        return self._room.hurry(request_id, priority)
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled; then everyone who waits gets `engine_closed`. May be started again after it ended."""
         self._stopped = False
-        task_status.started()
         try:
-            while True:
-                await self._arrived.wait()
-                self._in_flight = self._take()
-                await self._serve(self._in_flight)
-                self._in_flight = []
+            async with anyio.create_task_group() as group:
+                for engine in self._engines:
+                    for _ in range(engine.parallel):
+                        group.start_soon(self._work, engine)
+                task_status.started()
+                await anyio.sleep_forever()
         finally:
             self._stopped = True
-            left = [*self._in_flight, *self._waiting]
-            self._room_back(len(self._waiting))
-            self._waiting.clear()
-            self._in_flight = []
-            self._fail(left, _stopped())
+            self._fail([*self._in_flight, *self._room.everyone()], _stopped())
+            self._in_flight.clear()
+
+    async def aclose(self) -> None:
+        """Let the engines go; those that hang are left behind after a few seconds."""
+        async with anyio.create_task_group() as group:
+            for engine in self._engines:
+                group.start_soon(engine.aclose)
 
     def statistics(self) -> BatcherStatistics:
         """What has happened so far."""
-        counters = self._counters
-        return BatcherStatistics(
-            waiting=len(self._waiting),
+        return self._counters.snapshot(
+            waiting=len(self._room) - self._room.at_door,
+            at_door=self._room.at_door,
             in_flight=sum(not ticket.settled.is_set() for ticket in self._in_flight),
-            asked=counters.asked,
-            answered=counters.answered,
-            failed=counters.failed,
-            abandoned=counters.abandoned,
-            batches=counters.batches,
-            retried=counters.retried,
-            largest_batch=counters.largest_batch,
-            busy_s=counters.busy_s,
+            pressure=self.pressure,
+            engines=tuple(engine.statistics() for engine in self._engines),
         )
 
-    def _take(self) -> list[_Ticket]:
-        batch = [self._waiting.popleft() for _ in range(min(self._max_batch_size, len(self._waiting)))]
-        self._room_back(len(batch))
-        if not self._waiting:
-            self._arrived = anyio.Event()
-        return batch
+    def engine_changed(self) -> None:
+        """See `Audience.engine_changed`."""
+        self._news.set()
+        self._news = anyio.Event()
 
-    async def _serve(self, batch: list[_Ticket]) -> None:
-        if not batch:
+    def engine_disappointed(self, error: EngineError) -> None:
+        """See `Audience.engine_disappointed`: nobody waits for engines that do not come back."""
+        if not any(engine.works for engine in self._engines):
+            self._fail(self._room.everyone(), EngineError(f"no engine works: {error.message}", code=error.code))
+
+    async def _work(self, engine: SeatedEngine) -> None:
+        """Keep one engine busy for as long as there is one."""
+        while not engine.gone:
+            if await self._waited_until_wanted(engine) and self._window_s:
+                with anyio.move_on_after(self._window_s):
+                    while self._room.queued < engine.limit(self.max_batch_size):
+                        await self._news.wait()
+            if batch := self._take(engine):
+                self._in_flight.update(dict.fromkeys(batch, engine))
+                await self._serve(engine, batch)
+                for ticket in batch:
+                    # One that was taken back may be in another engine's hands by now.
+                    if self._in_flight.get(ticket) is engine:
+                        del self._in_flight[ticket]
+        self._tell_hopeless()
+
+    async def _waited_until_wanted(self, engine: SeatedEngine) -> bool:
+        waited = False
+        while not engine.gone and not self._share(engine):
+            waited = True
+            with anyio.move_on_after(engine.due_in or None):
+                await self._news.wait()
+        return waited
+
+    def _share(self, engine: SeatedEngine) -> int:
+        """How many requests an engine may take now."""
+        most = engine.limit(self.max_batch_size)
+        if not most:
+            return 0
+        if self._room.next_taken_back(engine) is not None:
+            return 1
+        waiting = self._room.queued
+        locals_ = [one for one in self._engines if one.role is Role.LOCAL and one.works]
+        idle = sum(one.calls < one.parallel for one in locals_)
+        if engine.role is Role.LOCAL:
+            return min(most, math.ceil(waiting / max(1, idle)))
+        if engine.role is Role.SPILL_OVER and locals_:
+            return 0 if idle else min(most, max(0, waiting - self._spill_over_after))
+        if engine.role is Role.FAIL_OVER and any(one.works for one in self._engines if one.role is not Role.FAIL_OVER):
+            return 0
+        return min(most, waiting)
+
+    def _take(self, engine: SeatedEngine) -> list[Ticket]:
+        for late in self._room.expired(time.monotonic()):
+            self._expire(late)
+        share = self._share(engine)
+        if share and (ticket := self._room.next_taken_back(engine)) is not None:
+            # Alone: it may be what the engine before failed of.
+            self._room.leave(ticket)
+            return [ticket]
+        return self._room.take(share, self._budget)
+
+    async def _serve(self, engine: SeatedEngine, batch: list[Ticket]) -> None:
+        error = await self._attempt(engine, batch)
+        if error is None:
             return
-        try:
-            await self._call(batch)
-        except EngineError as error:
-            if len(batch) == 1 or error.code == "engine_closed":
-                self._fail(batch, error)
-            else:
-                await self._serve_one_by_one(batch)
-
-    async def _serve_one_by_one(self, batch: list[_Ticket]) -> None:
+        if len(batch) == 1 or error.code in LOSING:
+            self._part(engine, batch, error)
+            return
         for ticket in batch:
-            if ticket.abandoned:
+            if ticket.settled.is_set():
+                continue
+            if not engine.works:
+                self._move(ticket, error)
                 continue
             self._counters.retried += 1
-            try:
-                await self._call([ticket])
-            except EngineError as error:
-                self._fail([ticket], error)
+            alone = await self._attempt(engine, [ticket])
+            if alone is not None:
+                self._part(engine, [ticket], alone)
 
-    async def _call(self, batch: list[_Ticket]) -> None:
-        self._counters.batches += 1
-        self._counters.largest_batch = max(self._counters.largest_batch, len(batch))
-        started = time.perf_counter()
+    async def _attempt(self, engine: SeatedEngine, batch: list[Ticket]) -> EngineError | None:
+        counters, began = self._counters, time.monotonic()
+        counters.batches += 1
+        counters.largest_batch = max(counters.largest_batch, len(batch))
         try:
-            answers = await self._engine.generate([ticket.request for ticket in batch])
+            answers = await engine.ask([ticket.request for ticket in batch])
+        except EngineError as error:
+            return error
         finally:
-            self._counters.busy_s += time.perf_counter() - started
-        if [answer.request_id for answer in answers] != [ticket.request.request_id for ticket in batch]:
-            raise EngineError(f"the engine's {len(answers)} answers do not belong to the {len(batch)} requests")
+            counters.busy_s += time.monotonic() - began
         for ticket, answer in zip(batch, answers, strict=True):
-            if not ticket.abandoned:
-                ticket.answer = answer
-                self._counters.answered += 1
+            if not ticket.settled.is_set():
+                ticket.answer = answer if answer.engine else replace(answer, engine=engine.name)
+                counters.answer(ticket.request.station_id, answer, began - ticket.came)
                 ticket.settled.set()
+        return None
 
-    def _fail(self, tickets: Iterable[_Ticket], error: EngineError) -> None:
+    def _part(self, engine: SeatedEngine, tickets: list[Ticket], error: EngineError) -> None:
+        """An engine was lost with requests in its hands, or failed on one alone: find another, or give up."""
         for ticket in tickets:
-            if not ticket.abandoned and not ticket.settled.is_set():
+            ticket.hangs += error.code == "engine_hung"
+            if error.code not in LOSING or engine.gone:
+                ticket.tried.add(engine)
+            if error.code in REQUESTS_FAULT or ticket.hangs > 1:
+                self._fail([ticket], error)
+            else:
+                self._move(ticket, error)
+
+    def _move(self, ticket: Ticket, error: EngineError) -> None:
+        """Have a request asked by an engine that has not failed on it alone, if there is one to hope for."""
+        if ticket.settled.is_set():
+            return
+        others = [one for one in self._engines if one not in ticket.tried and not one.gone]
+        # Nobody waits for an engine to come back only to hear a second opinion.
+        hope = any(one.works for one in others) if ticket.tried else bool(others)
+        if ticket.moves >= MOST_MOVES or not hope:
+            self._fail([ticket], error)
+            return
+        ticket.moves += 1
+        ticket.error = error
+        self._counters.moved += 1
+        self._in_flight.pop(ticket, None)
+        self._room.take_back(ticket)
+        self.engine_changed()
+
+    def _tell_hopeless(self) -> None:
+        """An engine is gone for good: tell those who waited for nothing else."""
+        for ticket in self._room.taken_back():
+            if all(engine.gone or engine in ticket.tried for engine in self._engines):
+                self._fail([ticket], ticket.error or _none_left())
+        if all(engine.gone for engine in self._engines):
+            self._fail(self._room.everyone(), _none_left())
+
+    def _expire(self, ticket: Ticket) -> None:
+        self._counters.expired += 1
+        ticket.error = EngineError("the answer did not come in time", code="deadline")
+        self._leave(ticket)
+
+    def _fail(self, tickets: Iterable[Ticket], error: EngineError) -> None:
+        for ticket in tickets:
+            if not ticket.settled.is_set():
                 # Each asker raises an error of its own: a shared one would collect all their tracebacks.
                 ticket.error = EngineError(error.message, code=error.code)
                 self._counters.failed += 1
-                ticket.settled.set()
+                self._leave(ticket)
 
-    def _abandon(self, ticket: _Ticket) -> None:
-        ticket.abandoned = True
-        self._counters.abandoned += 1
-        if ticket in self._waiting:
-            self._waiting.remove(ticket)
-            self._room_back(1)
-            if not self._waiting:
-                self._arrived = anyio.Event()
-
-    def _room_back(self, places: int) -> None:
-        for _ in range(places):
-            self._room.release()
+    def _leave(self, ticket: Ticket) -> None:
+        ticket.settled.set()
+        self._room.leave(ticket)
 
 
 def _stopped() -> EngineError:
     return EngineError("the batcher stopped before the request was answered", code="engine_closed")
+
+
+def _none_left() -> EngineError:
+    return EngineError("no engine is left to answer", code="engine_closed")

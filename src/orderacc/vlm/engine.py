@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from orderacc.errors import EngineError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -124,3 +126,24 @@ class VlmEngine(Protocol):
     async def aclose(self) -> None:
         """Let the engine go; requests that have not started get `EngineError` with `engine_closed`."""
         ...
+
+
+def check_answers(requests: Sequence[VlmRequest], answers: object) -> list[VlmAnswer]:
+    """Refuse answers that do not belong to the requests, or hold figures that are none.
+
+    Returns:
+        The answers.
+
+    Raises:
+        EngineError: `engine_failed` with what is wrong.
+    """
+    if not isinstance(answers, list) or not all(isinstance(answer, VlmAnswer) for answer in answers):
+        raise EngineError(f"the engine gave no answers to {len(requests)} requests but {type(answers).__name__}")
+    if [answer.request_id for answer in answers] != [request.request_id for request in requests]:
+        raise EngineError(f"the engine's {len(answers)} answers do not belong to the {len(requests)} requests")
+    for answer in answers:
+        figures = [answer.prompt_tokens, answer.new_tokens, answer.visual_tokens, answer.engine_ms]
+        figures += [one for one in (answer.ttft_ms, answer.tpot_ms, answer.token_confidence) if one is not None]
+        if not all(isinstance(figure, int | float) and 0 <= figure < math.inf for figure in figures):
+            raise EngineError(f"the engine's answer to {answer.request_id} holds figures that are none: {figures}")
+    return answers

@@ -1,8 +1,8 @@
 """Who is next: the most urgent first, and stations that are equally urgent take turns by the tokens they ask for.
 
-Pure: no clock, no tasks. Deficit round robin after Shreedhar and Varghese: in each round a station may spend a quantum of
-tokens, and what it did not spend it keeps for as long as it waits. A station that asks ten times as often as the others
-waits longer for its own answers, not the others for theirs.
+Pure: no clock, no tasks. Deficit round robin after Shreedhar and Varghese: in each round a station may spend a quantum
+of tokens, and what it did not spend it keeps for as long as it waits. A station that asks ten times as often as the
+others waits longer for its own answers, not the others for theirs.
 """
 
 from __future__ import annotations
