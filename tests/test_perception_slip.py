@@ -11,7 +11,7 @@ import pytest
 from orderacc.domain.detections import SLIP, Box
 from orderacc.errors import ModelError
 from orderacc.perception.easy_ocr import ALPHABET, EasyOcrReader, import_easyocr
-from orderacc.perception.paper import rectify
+from orderacc.perception.paper import SlipView, rectify
 from orderacc.perception.rapid_ocr import RapidOcrReader
 from orderacc.perception.slip import read_slip
 from orderacc.perception.text_lines import find_lines
@@ -25,12 +25,12 @@ def reader():
     return RapidOcrReader()
 
 
-def lay(number, angle, *, seed=3, scale=1.0):
+def lay(number, angle, *, seed=3, scale=1.0, middle=(640, 360)):
     """A slip on a dark counter: the frame and the slip's box."""
     sprite = slip_sprite(number, (), seed)
     height, width = sprite.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
-    matrix[:, 2] += np.array([640, 360]) - (width / 2, height / 2)
+    matrix[:, 2] += np.array(middle) - (width / 2, height / 2)
     laid = cv2.warpAffine(sprite, matrix, (1280, 720), flags=cv2.INTER_LINEAR)
     frame = np.full((720, 1280, 3), (60, 70, 80), np.uint8)
     through = 1 - laid[..., 3:].astype(np.float32) / 255
@@ -81,6 +81,29 @@ def test_a_number_something_lies_on_is_not_read(reader):
     frame, box = lay("6819", 0)
     beside = [Box(box.x2 + 20, box.y1, box.x2 + 90, box.y2), Box(box.x1, box.y2 - 30, box.x2, box.y2)]
     assert reader.read(rectify(frame, box, beside)).text == "6819"
+
+
+@pytest.mark.parametrize("angle", [0, 15])
+def test_a_slip_that_reaches_out_of_view_is_read_whole_or_not_at_all(reader, angle):
+    readings = []
+    for x in range(1140, 1281, 10):
+        frame, box = lay("6819", angle, middle=(x, 360))
+        reading = reader.read(rectify(frame, box))
+        readings.append(reading and reading.text)
+    assert readings[0] == "6819"
+    assert readings[-1] is None
+    assert set(readings) == {"6819", None}
+
+
+@pytest.mark.parametrize("x", [12, 320])
+def test_a_streak_beside_a_line_is_no_part_of_it(x):
+    paper = np.full((300, 360, 3), 240, np.uint8)
+    for text, y in (("Order 5665", 100), ("2 Small Fries", 140)):
+        cv2.putText(paper, text, (60, y), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (40, 40, 40), 3)
+    hidden = np.zeros(paper.shape[:2], np.uint8)
+    heights = [line.height for line in find_lines(SlipView(paper, hidden))]
+    cv2.rectangle(paper, (x, 70), (x + 10, 130), (40, 40, 40), -1)
+    assert [line.height for line in find_lines(SlipView(paper, hidden))] == heights
 
 
 def test_a_box_too_small_or_outside_has_no_view():

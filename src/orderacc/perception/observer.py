@@ -10,7 +10,7 @@ from orderacc.domain.detections import BAG, HAND, SLIP
 from orderacc.domain.evidence import Candidate
 from orderacc.perception.appearance import change_between, likeness, look_at_counter, look_at_slip
 from orderacc.perception.paper import rectify
-from orderacc.perception.quality import is_cut, score_candidate
+from orderacc.perception.quality import score_candidate
 from orderacc.perception.reading_policy import ReadingPolicy
 from orderacc.tracking.observation import Observation
 
@@ -124,10 +124,7 @@ class Observer:
         alike: bool,
     ) -> SlipReading | None:
         hands = [detection.box for detection in detections if detection.label == HAND]
-        size = (frame.image.shape[1], frame.image.shape[0])
-        covered = slip is not None and (
-            not self._slip_rests or is_cut(slip.box, size) or any(slip.box.intersection(hand) > 0 for hand in hands)
-        )
+        covered = slip is not None and (not self._slip_rests or any(slip.box.intersection(hand) > 0 for hand in hands))
         wanted = self._policy.wants(frame.at, seen=look is not None, alike=alike, covered=covered)
         if not wanted or slip is None:
             return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from orderacc.domain.detections import Box
 from orderacc.perception.outline import find_outline, square_up
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from orderacc.domain.detections import Box
     from orderacc.domain.frames import Image
 
 SLIP_WIDTH = 360
@@ -27,6 +27,9 @@ MAX_HEIGHT = 3 * SLIP_WIDTH
 _MARGIN = 0.05
 _MIN_SIDE = 12
 _COVER_MARGIN = 3
+_EDGE = 5.0
+"""Pixels along the frame's edge that count as covered: print beside them may go on out of view."""
+
 _OUTLINE_BONUS = 1.15
 
 
@@ -36,7 +39,7 @@ class SlipView:
 
     Attributes:
         image: BGR uint8 [H, W, 3]. Possibly sideways or upside down: the shape of print does not tell, its reader can.
-        hidden: uint8 [H, W], above 0 where something else may lie on the slip.
+        hidden: uint8 [H, W], above 0 where something else may lie on the slip, and along the frame's edge.
     """
 
     image: Image
@@ -68,7 +71,13 @@ def rectify(image: Image, box: Box, covers: Sequence[Box] = ()) -> SlipView | No
     crop = image[top : min(height, round(box.y2 + margin_y)), left : min(width, round(box.x2 + margin_x))]
     if min(crop.shape[:2]) < _MIN_SIDE:
         return None
-    layers = _with_covers(crop, left, top, covers)
+    edges = (
+        Box(0, 0, _EDGE, height),
+        Box(0, 0, width, _EDGE),
+        Box(width - _EDGE, 0, width, height),
+        Box(0, height - _EDGE, width, height),
+    )
+    layers = _with_covers(crop, left, top, (*covers, *edges))
     levelled, clarity = _level(_scale(layers))
     corners = find_outline(crop)
     if corners is not None:
