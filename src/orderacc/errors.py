@@ -115,7 +115,7 @@ class EngineError(OrderAccError):
 
     Codes: `engine_failed`, `engine_closed`, `engine_hung`, `out_of_memory`, `device_lost`, `deadline`, `overloaded`,
     `bad_image`, `bad_request`, `bad_grammar`; from a remote model also `unreachable`, `timeout`, `unauthorized`,
-    `not_found`, `busy`, `circuit_open`, `bad_answer`.
+    `not_found`, `refused`, `busy`, `circuit_open`, `bad_answer`.
     """
 
     default_code = "engine_failed"

@@ -65,7 +65,7 @@ class RemoteSettings:
     max_in_flight: int = 16
     jpeg_quality: int = 95
     circuit_breaker_threshold: int = 3
-    circuit_breaker_cooldown_sec: float = 10.0
+    circuit_breaker_cooldown_sec: float = 5.0
 
 
 class OpenAiEngine:
@@ -121,8 +121,8 @@ class OpenAiEngine:
         Raises:
             EngineError: Of the first request that failed, when all have ended. `unreachable` (nobody answers the
                 connection), `timeout`, `unauthorized`, `not_found` (the model or the path), `busy`, `circuit_open`
-                (every address is given up for now), `bad_answer` (not what the API says), `bad_request` (the servers
-                refuse the question), `deadline` (the request's own is over), `engine_failed` with a server's status, or
+                (every address is given up for now), `bad_answer` (not what the API says), `refused` (the servers take
+                no such question), `deadline` (the request's own is over), `engine_failed` with a server's status, or
                 `engine_closed`.
         """
         answers = await asyncio.gather(*map(self._ask, requests), return_exceptions=True)

@@ -55,8 +55,8 @@ _UNREACHABLE = Refusal("unreachable", "", again=True)
 _UNAUTHORIZED = Refusal("unauthorized", "")
 _NOT_FOUND = Refusal("not_found", "")
 _NO_ANSWER = Refusal("bad_answer", "")
-_BAD_REQUEST = Refusal("bad_request", "", Health.GOOD, elsewhere=False)
-_NEGOTIABLE = replace(_BAD_REQUEST, negotiable=True)
+_REFUSED = Refusal("refused", "", Health.GOOD, elsewhere=False)
+_NEGOTIABLE = replace(_REFUSED, negotiable=True)
 
 _KINDS: Final[Mapping[int, Refusal]] = {
     400: _NEGOTIABLE,
@@ -74,7 +74,7 @@ _KINDS: Final[Mapping[int, Refusal]] = {
 }
 _KINDS_BY_HUNDRED: Final[Mapping[int, Refusal]] = {
     3: _NOT_FOUND,
-    4: _BAD_REQUEST,
+    4: _REFUSED,
     5: Refusal("engine_failed", ""),
 }
 
