@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from orderacc import ConfigError, load_config
 from orderacc.config import RtspSource, SecretText, json_schema
-from orderacc.config.schema import Section
 from orderacc.config.secrets import url_problem, url_with
+from orderacc.config.section import Section
 from orderacc.telemetry import configure_logs, get_logger, redact
 
 URL = "rtsp://crew:hunter2@10.0.0.7:8554/stream1"

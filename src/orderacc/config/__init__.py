@@ -14,7 +14,6 @@ from orderacc.config.schema import (
     ModelsConfig,
     OrdersConfig,
     PictureConfig,
-    RemoteVlmConfig,
     ResultsConfig,
     RtspSource,
     SelectionConfig,
@@ -24,9 +23,9 @@ from orderacc.config.schema import (
     TelemetryConfig,
     TrackingConfig,
     ValidationConfig,
-    VlmConfig,
 )
 from orderacc.config.secrets import SecretText
+from orderacc.config.vlm import RemoteVlmConfig, VlmConfig
 
 __all__ = [
     "CaptureConfig",

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from orderacc.config.secrets import SecretText, url_with
-
-
-def _locate(value: object, info: ValidationInfo) -> object:
-    """A path as written, relative to the file it is written in."""
-    if not isinstance(value, str) or not value.strip():
-        raise PydanticCustomError("path_type", "should be a path, as text")
-    base = (info.context or {}).get("base", Path())
-    return (base / Path(value).expanduser()).absolute()
-
-
-def _existing_file(value: object, info: ValidationInfo) -> object:
-    path = _locate(value, info)
-    if not (isinstance(path, Path) and path.is_file()):
-        raise PydanticCustomError("no_file", "there is no such file")
-    return path
-
-
-def _model(value: object, info: ValidationInfo) -> object:
-    """An id as it is; what looks like a path becomes an absolute folder."""
-    if isinstance(value, str) and (value.startswith((".", "~")) or "/" in value):
-        return str(_locate(value, info))
-    return value
+from orderacc.config.section import InputFile, Interval, ModelName, OutputFile, Seconds, Section, Share
+from orderacc.config.vlm import VlmConfig
 
 
 def _device(value: object) -> object:
@@ -40,21 +19,7 @@ def _device(value: object) -> object:
     return value
 
 
-OutputFile: TypeAlias = Annotated[Path, BeforeValidator(_locate)]
-InputFile: TypeAlias = Annotated[Path, BeforeValidator(_existing_file)]
-ModelName: TypeAlias = Annotated[str, BeforeValidator(_model), Field(min_length=1)]
-Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Hwaccel: TypeAlias = Literal["auto", "none", "vaapi", "qsv"]
-Interval: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    """A table of the file: unknown keys are mistakes, and values mean what YAML says they are."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
 
 
 class FileSource(Section):
@@ -207,87 +172,6 @@ class ModelsConfig(Section):
     """Folder with the weights of `easyocr`."""
     device: Literal["AUTO", "CPU", "GPU", "NPU"] = "CPU"
     """Where the detector and the slip reader run."""
-
-
-class RemoteVlmConfig(Section):
-    """A model behind an OpenAI-compatible API: OpenVINO Model Server, vLLM, or `orderacc serve-vlm`."""
-
-    urls: Annotated[
-        tuple[Annotated[SecretText, url_with("http", "https")], ...], Field(strict=False, min_length=1, max_length=64)
-    ]
-    """Where its API begins, `http://host:port/v1` (or `/v3`), one or several equal servers."""
-    model: Annotated[str, Field(min_length=1)]
-    """What the servers call the model."""
-    token: SecretText | None = None
-    """Sent as a bearer token; `file:PATH` or `${NAME}` keep it elsewhere. Show it to no server over plain `http` that
-    is not yours."""
-    timeout_sec: Interval = 20.0
-    """Time one attempt may take."""
-    connect_timeout_sec: Interval = 3.0
-    """Time connecting may take."""
-    retries: Annotated[int, Field(ge=0, le=10)] = 2
-    """Further rounds over the servers after failures that another attempt may mend: a lost connection, 429, 502 to
-    504."""
-    max_in_flight: Annotated[int, Field(ge=1, le=1024)] = 16
-    """Most pictures on their way at a time."""
-    jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 95
-    """Of the pictures sent."""
-    view: Annotated[tuple[int, int] | None, Field(strict=False)] = None
-    """Width and height of the pictures when there is no local model; multiples of 28. By default 756 by 504."""
-    circuit_breaker_threshold: Annotated[int, Field(ge=1, le=1000)] = 3
-    """Failures in a row after which an address is given up for a while."""
-    circuit_breaker_cooldown_sec: Interval = 5.0
-    """How long."""
-
-    @field_validator("urls")
-    @classmethod
-    def _one_way_in(cls, urls: tuple[SecretText, ...]) -> tuple[SecretText, ...]:
-        if len(set(urls)) < len(urls):
-            raise PydanticCustomError("urls_twice", "should not hold one address twice")
-        return urls
-
-    @field_validator("token")
-    @classmethod
-    def _fit_for_a_header(cls, token: SecretText | None) -> SecretText | None:
-        if token is not None and not (token.reveal().isascii() and token.reveal().isprintable()):
-            raise PydanticCustomError("bad_token", "should be plain ASCII on one line")
-        return token
-
-    @field_validator("view")
-    @classmethod
-    def _whole_tokens(cls, view: tuple[int, int] | None) -> tuple[int, int] | None:
-        if view is not None and any(side < 28 or side % 28 or side > 2240 for side in view):
-            raise PydanticCustomError("bad_view", "should be two multiples of 28, up to 2240")
-        return view
-
-
-class VlmConfig(Section):
-    """How the vision language model runs."""
-
-    local: bool = True
-    """Run the model of `models.vlm` in this process; without it there must be a `remote` one."""
-    remote: Annotated[RemoteVlmConfig | None, Field(validate_default=True)] = None
-    """A model on another machine: takes over when the local one fails, and helps when it has too much to do."""
-    spill_over_after: Annotated[int, Field(ge=0, le=10000)] | None = None
-    """Pictures waiting for the local model from which further ones go to the remote one; never when left out."""
-
-    device: Literal["AUTO", "CPU", "GPU", "NPU"] = "AUTO"
-    """Where it runs."""
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """CPU threads; by default the runtime decides."""
-    max_batch_size: Annotated[int, Field(ge=1, le=256)] = 16
-    """Most pictures in one call."""
-    max_new_tokens: Annotated[int, Field(ge=16, le=4096)] = 256
-    """Longest answer."""
-    queue_size: Annotated[int, Field(ge=1, le=10000)] = 64
-    """Most pictures that wait; further ones wait for room."""
-
-    @field_validator("remote")
-    @classmethod
-    def _some_model(cls, remote: RemoteVlmConfig | None, info: ValidationInfo) -> RemoteVlmConfig | None:
-        if remote is None and info.data.get("local") is False:
-            raise PydanticCustomError("no_vlm", "is required when local is false")
-        return remote
 
 
 class SelectionConfig(Section):

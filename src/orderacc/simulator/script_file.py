@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field, ValidationError
 
 from orderacc.config.messages import did_you_mean, explain
-from orderacc.config.schema import Section
+from orderacc.config.section import Section
 from orderacc.documents import read_document
 from orderacc.domain.orders import Item
 from orderacc.errors import ConfigError
