@@ -28,7 +28,7 @@ _MARGIN = 0.05
 _MIN_SIDE = 12
 _COVER_MARGIN = 3
 _EDGE = 5.0
-"""Pixels along the frame's edge that count as covered: print beside them may go on out of view."""
+"""Pixels along the frame's edge that count as covered where a slip reaches them: its print may go on out of view."""
 
 _OUTLINE_BONUS = 1.15
 
@@ -71,13 +71,8 @@ def rectify(image: Image, box: Box, covers: Sequence[Box] = ()) -> SlipView | No
     crop = image[top : min(height, round(box.y2 + margin_y)), left : min(width, round(box.x2 + margin_x))]
     if min(crop.shape[:2]) < _MIN_SIDE:
         return None
-    edges = (
-        Box(0, 0, _EDGE, height),
-        Box(0, 0, width, _EDGE),
-        Box(width - _EDGE, 0, width, height),
-        Box(0, height - _EDGE, width, height),
-    )
-    layers = _with_covers(crop, left, top, (*covers, *edges))
+    out_of_view = [edge for edge in _edges(width, height) if box.intersection(edge) > 0]
+    layers = _with_covers(crop, left, top, (*covers, *out_of_view))
     levelled, clarity = _level(_scale(layers))
     corners = find_outline(crop)
     if corners is not None:
@@ -87,6 +82,16 @@ def rectify(image: Image, box: Box, covers: Sequence[Box] = ()) -> SlipView | No
             if squared_clarity * _OUTLINE_BONUS >= clarity:
                 levelled = squared
     return SlipView(np.ascontiguousarray(levelled[..., :3]), np.ascontiguousarray(levelled[..., 3]))
+
+
+def _edges(width: int, height: int) -> tuple[Box, ...]:
+    """Strips along the edges of a frame."""
+    return (
+        Box(0, 0, _EDGE, height),
+        Box(0, 0, width, _EDGE),
+        Box(width - _EDGE, 0, width, height),
+        Box(0, height - _EDGE, width, height),
+    )
 
 
 def _with_covers(crop: Image, left: int, top: int, covers: Sequence[Box]) -> NDArray[np.uint8]:
