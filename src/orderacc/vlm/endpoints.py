@@ -79,12 +79,10 @@ class Attempt:
 
     Attributes:
         endpoint: Where to.
-        began: When.
         probe: Whether its end decides if the address is trusted again.
     """
 
     endpoint: Endpoint
-    began: float
     probe: bool
 
 
@@ -118,7 +116,7 @@ class Endpoints:
                 self._turn += 1
                 one.last_turn = self._turn
                 one.outstanding += 1
-                return Attempt(one, now, probe=one.breaker.circuit is Circuit.HALF_OPEN)
+                return Attempt(one, probe=one.breaker.circuit is Circuit.HALF_OPEN)
         return None
 
     def end(self, attempt: Attempt, now: float, health: Health, *, rest: float = 0.0) -> None:
@@ -137,7 +135,7 @@ class Endpoints:
             endpoint.breaker.close()
         elif health is Health.BAD or attempt.probe:
             # A probe that nobody waited for must not leave the address in doubt for ever.
-            endpoint.breaker.failed(now, attempt.began)
+            endpoint.breaker.failed(now)
             # What comes back may be another server, or a newer one.
             endpoint.frugality = 0
 

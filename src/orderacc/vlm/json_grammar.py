@@ -8,6 +8,7 @@ worse than none.
 from __future__ import annotations
 
 import json
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
 from orderacc.errors import EngineError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 MOST_CHARACTERS: Final = 65_536
 """Longest grammar."""
 
-MOST_VALUES: Final = 1000
+MOST_VALUES: Final = 256
 """Most whole numbers between two bounds, and most places in a bounded list."""
 
 DEEPEST: Final = 32
@@ -61,6 +62,7 @@ def schema_grammar(schema: Mapping[str, Any]) -> str:
     """
     rules = _Rules(schema)
     root = rules.value(schema, "schema", 0)
+    rules.check_progress()
     text = f"root ::= {root}\n{rules.text()}"
     if len(text) > MOST_CHARACTERS:
         raise _wrong("schema", "it is too large")
@@ -68,15 +70,27 @@ def schema_grammar(schema: Mapping[str, Any]) -> str:
 
 
 class _Rules:
-    """Rules found so far; those of `$defs` are named, so that a table may contain itself."""
+    """Rules found so far; those of `$defs` are named, so that a table may contain itself.
+
+    `_owner` is the definition whose beginning is being written; None inside its tables and lists.
+    """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._schema = schema
         self._named: dict[str, str] = {}
         self._references: dict[str, str] = {}
+        self._begins_with: dict[str, set[str]] = {}
+        self._owner: str | None = ""
 
     def text(self) -> str:
         return "".join(self._named.values())
+
+    def check_progress(self) -> None:
+        """Refuse what begins with itself: no text can ever be that, and looking for one would not end."""
+        try:
+            TopologicalSorter(self._begins_with).prepare()
+        except CycleError:
+            raise _wrong("$defs", "something there stands for itself") from None
 
     def value(self, schema: object, place: str, depth: int) -> str:
         if not isinstance(schema, dict):
@@ -101,10 +115,11 @@ class _Rules:
         return self._typed(schema, kind, place, depth)
 
     def _typed(self, schema: dict[str, Any], kind: object, place: str, depth: int) -> str:
-        if kind == "object":
-            return self._object(schema, place, depth)
-        if kind == "array":
-            return self._array(schema, place, depth)
+        if kind in ("object", "array"):
+            owner, self._owner = self._owner, None
+            text = self._object(schema, place, depth) if kind == "object" else self._array(schema, place, depth)
+            self._owner = owner
+            return text
         if kind == "integer" and ("minimum" in schema or "maximum" in schema):
             return self._bounded(schema, place)
         if kind not in _UNDERSTOOD:
@@ -147,17 +162,21 @@ class _Rules:
 
     def _reference(self, schema: dict[str, Any], place: str, depth: int) -> str:
         _only(schema.keys() - _ANNOTATIONS, {"$ref"}, place)
-        target = schema["$ref"]
-        where, _, name = str(target).rpartition("/")
+        target = str(schema["$ref"])
+        where, _, name = target.rpartition("/")
         table = self._schema.get(where.removeprefix("#/"), {})
         if where not in ("#/$defs", "#/definitions") or not isinstance(table, dict) or name not in table:
-            raise _wrong(place, f"the reference {str(target)[:60]!r} leads nowhere")
-        if target not in self._references:
+            raise _wrong(place, f"the reference {target[:60]!r} leads nowhere")
+        rule = self._references.get(target)
+        if rule is None:
             # The name first: what it stands for may contain itself.
-            self._references[target] = f"defined{len(self._references)}"
-            text = self.value(table[name], name[:40], depth + 1)
-            self._named[self._references[target]] = f"{self._references[target]} ::= {text}\n"
-        return self._references[target]
+            rule = self._references[target] = f"defined{len(self._references)}"
+            owner, self._owner = self._owner, rule
+            self._named[rule] = f"{rule} ::= {self.value(table[name], name[:40], depth + 1)}\n"
+            self._owner = owner
+        if self._owner is not None:
+            self._begins_with.setdefault(self._owner, set()).add(rule)
+        return rule
 
     def _name(self, text: str) -> str:
         rule = f"part{len(self._named)}"

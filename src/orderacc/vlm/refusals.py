@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LONGEST_REST: Final = 60.0
 """Seconds a server is left alone at most, whatever it asks for."""
 
+SHORT_REST: Final = 0.3
+"""Seconds a busy server is left alone when it asks for nothing."""
+
 LONGEST_QUOTE: Final = 200
 """Characters of a server's own message that are passed on."""
 
@@ -88,7 +91,7 @@ def refused(status: int, message: str, *, rest: float = 0.0) -> Refusal:
         rest: Seconds from the header `Retry-After`.
     """
     kind = _KINDS.get(status) or _KINDS_BY_HUNDRED.get(status // 100, _NO_ANSWER)
-    return replace(kind, message=message, rest=rest if kind.code == "busy" else 0.0)
+    return replace(kind, message=message, rest=max(rest, SHORT_REST) if kind.code == "busy" else 0.0)
 
 
 def rest_asked_for(header: str | None) -> float:
