@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,6 +19,7 @@ from orderacc.vlm.answer import read_answer
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.engine import VlmRequest
 from orderacc.vlm.genai import GenaiEngine
+from orderacc.vlm.genai_pipeline import _confidence
 from orderacc.vlm.pictures import MAX_ASPECT, PictureRules, check_picture
 from orderacc.vlm.prompt import answer_grammar, build_prompt
 
@@ -94,6 +97,28 @@ async def test_token_counts_are_the_models_own(engine: GenaiEngine, model: Model
     assert len(text_tokens) == 1
 
 
+async def test_times_and_confidence_are_told(engine: GenaiEngine, model: ModelInfo) -> None:
+    requests = [request_for(model, f"r{seed}", seed=seed) for seed in range(4)]
+    for answer in await engine.generate(requests):
+        assert answer.ttft_ms is not None
+        assert answer.tpot_ms is not None
+        assert answer.token_confidence is not None
+        assert 0 < answer.ttft_ms < answer.engine_ms
+        assert answer.tpot_ms < answer.engine_ms - answer.ttft_ms
+        assert 0 < answer.token_confidence <= 1
+    blank = np.full((168, 252, 3), 128, np.uint8)
+    (sure,) = await engine.generate([request_for(model, image=blank, max_new_tokens=1)])
+    assert sure.tpot_ms is None
+
+
+def test_the_longer_the_answer_the_less_a_doubt_weighs() -> None:
+    assert _confidence([-1.0], 4) == pytest.approx(0.7788, abs=1e-4)
+    assert _confidence([-1.0], 1) == pytest.approx(0.3679, abs=1e-4)
+    assert _confidence([0.0], 9) == 1.0
+    assert _confidence([math.nan], 9) is None
+    assert _confidence([], 9) is None
+
+
 async def test_a_cut_answer_says_so(engine: GenaiEngine, model: ModelInfo) -> None:
     (answer,) = await engine.generate([request_for(model, max_new_tokens=1)])
     assert (answer.finish_reason, answer.complete, answer.new_tokens) == ("length", False, 1)
@@ -161,11 +186,98 @@ async def test_the_model_comes_back_after_a_failure(model: ModelInfo) -> None:
     try:
         with pytest.raises(EngineError, match="failed on 1 requests") as caught:
             await engine.generate([request_for(model, prompt="word " * 400, grammar=None)])
-        assert caught.value.code == "engine_failed"
+        assert caught.value.code == "out_of_memory"
         (answer,) = await engine.generate([request_for(model, prompt="What?", grammar=None, max_new_tokens=3)])
         assert answer.new_tokens > 0
     finally:
         await engine.aclose()
+
+
+class Native:
+    """A pipeline in which nothing works, as the runtime tells it."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def generate(self, *_: object) -> list[object]:
+        raise self.error
+
+
+NATIVE_FAILURES = [
+    (MemoryError("std::bad_alloc"), "out_of_memory"),
+    (RuntimeError("Exception from src/core.cpp:1:\n[GPU] CL_OUT_OF_RESOURCES"), "out_of_memory"),
+    (RuntimeError("[CL_EXT] clEnqueueNDRangeKernel failed, error code: -5 CL_OUT_OF_RESOURCES"), "out_of_memory"),
+    (RuntimeError("[GPU] Exceeded max size of memory object allocation"), "out_of_memory"),
+    (RuntimeError("Check failed at x.cpp:9:\n[GPU] Context was not initialized for 0 device"), "device_lost"),
+    (RuntimeError("ZE_RESULT_ERROR_DEVICE_LOST, code 0x70000001"), "device_lost"),
+    (RuntimeError("CL_DEVICE_NOT_AVAILABLE"), "device_lost"),
+    (RuntimeError("Exception from src/x.cpp:7:\nsomething else"), "engine_failed"),
+    (ValueError("shapes differ"), "engine_failed"),
+]
+
+
+@pytest.mark.parametrize(("native", "code"), NATIVE_FAILURES)
+async def test_what_the_runtime_reports_has_a_code_and_is_not_the_end(
+    engine: GenaiEngine, model: ModelInfo, native: Exception, code: str
+) -> None:
+    engine._pipeline._native = Native(native)
+    with pytest.raises(EngineError, match="failed on 1 requests") as caught:
+        await engine.generate([request_for(model)])
+    assert caught.value.code == code
+    assert ".cpp" not in caught.value.message
+    (answer,) = await engine.generate([request_for(model)])
+    assert answer.complete
+
+
+async def test_a_device_that_stays_away_is_named_each_time(
+    engine: GenaiEngine, model: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_pipeline: object) -> None:
+        raise RuntimeError("[GPU] Context was not initialized for 0 device")
+
+    engine._pipeline._native = None
+    with monkeypatch.context() as patch:
+        patch.setattr("orderacc.vlm.genai_pipeline.GenaiPipeline._load", away)
+        for _ in range(2):
+            with pytest.raises(EngineError, match="could not be started again") as caught:
+                await engine.generate([request_for(model)])
+            assert caught.value.code == "device_lost"
+    assert len(await engine.generate([request_for(model)])) == 1
+
+
+async def test_every_setting_of_the_cache_answers_alike(engine: GenaiEngine, model: ModelInfo) -> None:
+    request = request_for(model, seed=3)
+    (expected,) = await engine.generate([request])
+    for settings in ({"kv_precision": "f16"}, {"prefix_caching": False, "max_num_seqs": 1}):
+        other = GenaiEngine.load(model.path, device="CPU", threads=1, **settings)  # type: ignore[arg-type]
+        try:
+            answers = await other.generate([request, request])
+        finally:
+            await other.aclose()
+        assert [read_answer(answer.text).items for answer in answers] == [read_answer(expected.text).items] * 2
+
+
+async def test_a_warm_engine_does_not_let_the_first_order_wait(model: ModelInfo) -> None:
+    request = request_for(model)
+    engine = GenaiEngine.load(model.path, device="CPU", threads=1, warm_up=replace(request, request_id="warm-up"))
+    try:
+        (first,) = await engine.generate([request])
+        (second,) = await engine.generate([replace(request, request_id="second")])
+        assert (first.text, first.prompt_tokens) == (second.text, second.prompt_tokens)
+    finally:
+        await engine.aclose()
+
+
+def test_a_model_that_cannot_answer_a_first_question_is_broken(model: ModelInfo) -> None:
+    with pytest.raises(ModelError, match="first question") as caught:
+        GenaiEngine.load(model.path, device="CPU", threads=1, warm_up=request_for(model, grammar="root ::= ("))
+    assert caught.value.code == "model_broken"
+
+
+def test_a_cache_format_the_device_cannot_have_is_a_clear_error(model: ModelInfo) -> None:
+    with pytest.raises(ModelError, match="does not run on CPU") as caught:
+        GenaiEngine.load(model.path, device="CPU", threads=1, kv_precision="i3")
+    assert caught.value.code == "model_broken"
 
 
 async def test_closing_finishes_the_running_batch_refuses_the_rest_and_ends_the_thread(model: ModelInfo) -> None:
@@ -266,7 +378,7 @@ async def test_compiled_networks_can_be_kept(model: ModelInfo, tmp_path: Path) -
 async def test_devices_without_continuous_batching_answer_in_turn(
     monkeypatch: pytest.MonkeyPatch, engine: GenaiEngine, model: ModelInfo
 ) -> None:
-    monkeypatch.setattr("orderacc.vlm.genai_pipeline.PipelineSettings.batches", property(lambda _settings: False))
+    monkeypatch.setattr("orderacc.vlm.genai_settings.PipelineSettings.batches", property(lambda _settings: False))
     in_turn = GenaiEngine.load(model.path, device="CPU", threads=1)
     requests = [request_for(model, f"r{seed}", seed=seed) for seed in range(3)]
     try:

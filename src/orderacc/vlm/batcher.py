@@ -44,7 +44,8 @@ class VlmBatcher:
         queue_size: Most requests that wait; further closing ones wait at the door, in turns like those inside.
         batch_window_ms: An idle engine waits this long for others to come with the first.
         visual_token_budget: Most tokens of pictures in one call, about; None for no limit.
-        spill_over_after: Requests that wait for the local engines before others are asked too.
+        spill_over_after: Requests that wait for the local engines before those of `Role.SPILL_OVER` are asked too; None
+            asks them only when no local one works.
         policy: How patient it is with its engines.
         rng: Decides the jitter of waits.
     """
@@ -57,7 +58,7 @@ class VlmBatcher:
         queue_size: int = 64,
         batch_window_ms: float = 0.0,
         visual_token_budget: int | None = None,
-        spill_over_after: int = 16,
+        spill_over_after: int | None = None,
         policy: EnginePolicy | None = None,
         rng: Random | None = None,
     ) -> None:
@@ -68,7 +69,7 @@ class VlmBatcher:
         self.max_batch_size = max_batch_size
         self._window_s = batch_window_ms / 1000
         self._budget = math.inf if visual_token_budget is None else visual_token_budget
-        self._spill_over_after = spill_over_after
+        self._spill_over_after = math.inf if spill_over_after is None else spill_over_after
         self._engines = tuple(SeatedEngine(seat, policy, self, rng) for seat in seats)
         self._room = WaitingRoom(queue_size)
         self._in_flight: dict[Ticket, SeatedEngine] = {}
@@ -199,7 +200,7 @@ class VlmBatcher:
         if engine.role is Role.LOCAL:
             return min(most, math.ceil(waiting / max(1, idle)))
         if engine.role is Role.SPILL_OVER and locals_:
-            return 0 if idle else min(most, max(0, waiting - self._spill_over_after))
+            return 0 if idle else int(min(most, max(0, waiting - self._spill_over_after)))
         if engine.role is Role.FAIL_OVER and any(one.works for one in self._engines if one.role is not Role.FAIL_OVER):
             return 0
         return min(most, waiting)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import math
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from orderacc.errors import EngineError, ModelError
 from orderacc.models.runtime import import_openvino
 from orderacc.models.vlm_files import missing_vlm_files
 from orderacc.vlm.engine import VlmAnswer
+from orderacc.vlm.genai_settings import failure_code, last_line
 from orderacc.vlm.pictures import PictureRules, check_picture
 from orderacc.vlm.prompt import IMAGE_TAG
 
@@ -22,57 +22,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orderacc.vlm.engine import FinishReason, VlmRequest
+    from orderacc.vlm.genai_settings import PipelineSettings
 
-KV_BLOCK_TOKENS = {"CPU": 32, "GPU": 16}
-"""Tokens in one block of the key-value cache, by kind of device."""
+NATIVE_ERRORS = (RuntimeError, ValueError, MemoryError)
+"""What native code raises."""
 
 GRAMMARS_KEPT = 32
 PROBE_SIDE = 56
 _TAG_PREFIX = IMAGE_TAG.rstrip("0>")
-_NATIVE_PLACE = re.compile(r"^.*\.(?:cc|cpp|hpp):\d+:\s*")
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineSettings:
-    """How a model is run.
-
-    Attributes:
-        device: OpenVINO device, already chosen.
-        threads: CPU threads for inference; other devices ignore it.
-        max_batch_size: Most requests worked on at once.
-        kv_tokens: Size of the key-value cache in tokens; prompts of earlier requests stay in it for reuse.
-        max_num_batched_tokens: Most tokens in one step.
-        max_pixels: Larger pictures are refused.
-        cache_dir: Where compiled networks are kept between starts, or None.
-    """
-
-    device: str
-    threads: int
-    max_batch_size: int
-    kv_tokens: int
-    max_num_batched_tokens: int
-    max_pixels: int
-    cache_dir: Path | None
-
-    @property
-    def device_kind(self) -> str:
-        """`CPU`, `GPU` or `NPU`."""
-        return self.device.split(".")[0]
-
-    @property
-    def batches(self) -> bool:
-        """Whether the device can work on several requests at once."""
-        return self.device_kind in KV_BLOCK_TOKENS
-
-    def properties(self) -> dict[str, Any]:
-        """OpenVINO's properties for every network of the model."""
-        properties: dict[str, Any] = {}
-        if self.device_kind == "CPU":
-            # Pinning would put this model and the detector on the same cores.
-            properties |= {"INFERENCE_NUM_THREADS": self.threads, "ENABLE_CPU_PINNING": False}
-        if self.cache_dir is not None:
-            properties["CACHE_DIR"] = str(self.cache_dir)
-        return properties
 
 
 class GenaiPipeline:
@@ -115,9 +72,11 @@ class GenaiPipeline:
         started = time.perf_counter()
         try:
             results = self._native.generate([request.prompt for request in requests], pictures, configs)
-        except (RuntimeError, ValueError) as error:
+        except NATIVE_ERRORS as error:
             self._native = None
-            raise EngineError(f"the model failed on {len(requests)} requests: {_last_line(error)}") from error
+            raise EngineError(
+                f"the model failed on {len(requests)} requests: {last_line(error)}", code=failure_code(error)
+            ) from error
         elapsed_ms = (time.perf_counter() - started) * 1000
         if len(results) != len(requests):
             self._native = None
@@ -144,31 +103,33 @@ class GenaiPipeline:
         try:
             self._native = self._load()
             self._probe(self._plain_config(1))
-        except (RuntimeError, ValueError) as error:
+        except NATIVE_ERRORS as error:
             self._native = None
             raise ModelError(
-                f"model {self._folder} does not run on {self._settings.device}: {_last_line(error)}",
+                f"model {self._folder} does not run on {self._settings.device}: {last_line(error)}",
                 code="model_broken",
             ) from error
 
     def _load(self) -> Any:  # noqa: ANN401  the pipeline has no types of its own
-        settings, properties = self._settings, self._settings.properties()
+        settings = self._settings
+        vision, language = settings.vision_properties(), settings.language_properties()
         if not settings.batches:
-            return _OneByOne(self._genai.VLMPipeline(self._folder, settings.device, **properties))
+            return _OneByOne(self._genai.VLMPipeline(self._folder, settings.device, **vision))
         scheduler = self._genai.SchedulerConfig()
-        scheduler.enable_prefix_caching = True
-        scheduler.max_num_seqs = settings.max_batch_size
+        scheduler.enable_prefix_caching = settings.prefix_caching
+        scheduler.max_num_seqs = settings.max_num_seqs or settings.max_batch_size
         scheduler.max_num_batched_tokens = settings.max_num_batched_tokens
-        scheduler.num_kv_blocks = -(-settings.kv_tokens // KV_BLOCK_TOKENS[settings.device_kind])
-        return self._genai.ContinuousBatchingPipeline(
-            self._folder, scheduler, settings.device, properties, {}, properties
-        )
+        scheduler.num_kv_blocks = settings.kv_blocks
+        return self._genai.ContinuousBatchingPipeline(self._folder, scheduler, settings.device, language, {}, vision)
 
     def _rebuild(self) -> None:
         try:
             self._build()
         except ModelError as error:
-            raise EngineError(f"the model could not be started again: {error.message}") from error
+            cause = error.__cause__ or error
+            raise EngineError(
+                f"the model could not be started again: {error.message}", code=failure_code(cause)
+            ) from error
 
     def _probe(self, config: Any) -> None:  # noqa: ANN401  likewise
         picture = np.zeros((1, PROBE_SIDE, PROBE_SIDE, 3), np.uint8)
@@ -182,6 +143,8 @@ class GenaiPipeline:
 
     def _generation_config(self, request: VlmRequest) -> Any:  # noqa: ANN401  likewise
         config = self._plain_config(request.max_new_tokens)
+        if self._settings.batches:
+            config.logprobs = 1
         if request.grammar is not None:
             config.structured_output_config = self._structure(request.grammar)
         return config
@@ -197,8 +160,8 @@ class GenaiPipeline:
         try:
             # Alone, so that a grammar which does not compile takes no other request with it.
             self._probe(config)
-        except (RuntimeError, ValueError) as error:
-            raise EngineError(f"the answer's grammar is wrong: {_last_line(error)}", code="bad_grammar") from error
+        except NATIVE_ERRORS as error:
+            raise EngineError(f"the answer's grammar is wrong: {last_line(error)}", code="bad_grammar") from error
         self._grammars[grammar] = structure
         if len(self._grammars) > GRAMMARS_KEPT:
             self._grammars.popitem(last=False)
@@ -209,15 +172,19 @@ class GenaiPipeline:
         text = result.texts[0]
         # Batch metrics count the new tokens of all members together, so an answer's own are counted from its text.
         written = self._native.get_tokenizer().encode(text, add_special_tokens=False).input_ids.shape[1] if text else 0
+        new_tokens = written + (reason == "stop")
         height, width = request.image.shape[:2]
         return VlmAnswer(
             request_id=request.request_id,
             text=text,
             finish_reason=reason,
             prompt_tokens=result.perf_metrics.get_num_input_tokens(),
-            new_tokens=written + (reason == "stop"),
+            new_tokens=new_tokens,
             visual_tokens=self._rules.visual_tokens(width, height),
             engine_ms=elapsed_ms,
+            ttft_ms=_positive(result.perf_metrics.get_ttft().mean),
+            tpot_ms=_step_ms(result.perf_metrics.raw_metrics.m_durations),
+            token_confidence=_confidence(result.scores, new_tokens) if self._settings.batches else None,
         )
 
 
@@ -246,6 +213,21 @@ def _finish_reason(name: str, request: VlmRequest) -> FinishReason:
     return _FINISH_REASONS[name]
 
 
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return _NATIVE_PLACE.sub("", lines[-1]) if lines else type(error).__name__
+def _positive(figure: float) -> float | None:
+    return float(figure) if math.isfinite(figure) and figure > 0 else None
+
+
+def _step_ms(steps: Sequence[float]) -> float | None:
+    """Milliseconds between two tokens of one answer, out of the durations of the batch's steps in microseconds.
+
+    The runtime's own figure divides a step among the batch's members, which is what a token costs and not what an asker
+    waits for.
+    """
+    return _positive(sum(steps) / len(steps) / 1000) if len(steps) else None
+
+
+def _confidence(scores: Sequence[float], tokens: int) -> float | None:
+    """Geometric mean of the tokens' probabilities; the runtime gives the sum of their logarithms."""
+    if not scores or not tokens or not math.isfinite(scores[0]):
+        return None
+    return math.exp(min(0.0, float(scores[0])) / tokens)

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 _log = get_logger(__name__)
 
 REQUESTS_FAULT: Final = frozenset({"bad_image", "bad_request", "bad_grammar", "deadline"})
-"""Codes that say nothing about the engine."""
+"""Codes of requests that no engine can answer."""
+
+BLAMELESS: Final = REQUESTS_FAULT | {"refused"}
+"""Codes that say nothing bad about the engine; one that refuses a question may be followed by one that does not."""
 
 LOSING: Final = frozenset({"engine_hung", "engine_closed"})
 """Codes after which an engine is of no use any more."""
@@ -256,7 +259,7 @@ class SeatedEngine:
 
     def _take_in(self, engine: VlmEngine, error: EngineError, began: float, requests: int) -> None:
         """Draw the consequences of a failure."""
-        if error.code in REQUESTS_FAULT:
+        if error.code in BLAMELESS:
             self._recovered()
             return
         self._failures[error.code] += 1
