@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from orderacc.config import SecretText
-    from orderacc.vlm.genai import GenaiEngine
+    from orderacc.vlm.batcher import VlmBatcher
     from orderacc.vlm.serve import ServeSettings
 
 TOKEN_VARIABLE = "ORDERACC_SERVE_TOKEN"  # noqa: S105  the name of the place, not what is there
@@ -39,30 +40,26 @@ def serve_vlm(
 
     Example: orderacc serve-vlm --model qwen2.5-vl-7b-int8 --device GPU --host 0.0.0.0 --token-file token
     """
-    import anyio
+    from anyio import run, to_thread
 
     from orderacc.models.store import ModelStore
     from orderacc.telemetry import configure_logs
+    from orderacc.vlm.batcher import VlmBatcher
     from orderacc.vlm.genai import DEFAULT_MAX_PIXELS, GenaiEngine
+    from orderacc.vlm.seat import EngineSeat
     from orderacc.vlm.serve import ServeSettings
 
     configure_logs("console")
     token = _token(token_file)
     info = ModelStore().resolve(model, kind="vlm")
-    engine = GenaiEngine.load(info.path, device=device, threads=threads, max_batch_size=max_batch_size)
-    settings = ServeSettings(
-        model=info.label,
-        host=host,
-        port=port,
-        token=token,
-        max_batch_size=max_batch_size,
-        queue_size=queue_size,
-        max_pixels=DEFAULT_MAX_PIXELS,
-    )
-    anyio.run(_serve, engine, settings)
+    load = partial(GenaiEngine.load, info.path, device=device, threads=threads, max_batch_size=max_batch_size)
+    seat = EngineSeat(load(), make_engine=partial(to_thread.run_sync, load))
+    batcher = VlmBatcher((seat,), max_batch_size=max_batch_size, queue_size=queue_size)
+    settings = ServeSettings(model=info.label, host=host, port=port, token=token, max_pixels=DEFAULT_MAX_PIXELS)
+    run(_serve, batcher, settings)
 
 
-async def _serve(engine: GenaiEngine, settings: ServeSettings) -> None:
+async def _serve(batcher: VlmBatcher, settings: ServeSettings) -> None:
     import signal
 
     import anyio
@@ -73,13 +70,13 @@ async def _serve(engine: GenaiEngine, settings: ServeSettings) -> None:
     try:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
             async with anyio.create_task_group() as group:
-                address = await group.start(serve_vlm, engine, settings, stop)
-                print(f"{settings.model} on {engine.device}: {address}", flush=True)
+                address = await group.start(serve_vlm, batcher, settings, stop)
+                print(f"{settings.model}: {address}", flush=True)
                 await anext(aiter(received))
                 stop.set()
     finally:
         with anyio.CancelScope(shield=True):
-            await engine.aclose()
+            await batcher.aclose()
 
 
 def _token(file: Path | None) -> SecretText | None:

@@ -15,7 +15,6 @@ from anyio import TASK_STATUS_IGNORED
 
 from orderacc.errors import EngineError
 from orderacc.telemetry import get_logger
-from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.chat import answer_body, parse_json
 from orderacc.vlm.chat_request import ChatRequest
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from orderacc.config.secrets import SecretText
-    from orderacc.vlm.engine import VlmEngine
+    from orderacc.vlm.batcher import VlmBatcher
 
 _log = get_logger(__name__)
 
@@ -47,7 +46,6 @@ STATUSES: Final = {
     "unauthorized": 401,
     "overloaded": 429,
     "engine_closed": 503,
-    "circuit_open": 503,
     "deadline": 504,
 }
 """HTTP status by an error's code; 500 for all others."""
@@ -62,8 +60,6 @@ class ServeSettings:
         host: Address to listen on.
         port: Port; 0 takes one that is free.
         token: What clients must show, or None for everybody.
-        max_batch_size: Most questions in one batch.
-        queue_size: Most questions that wait; further ones are turned away.
         max_pixels: Larger pictures are shrunk.
     """
 
@@ -71,13 +67,11 @@ class ServeSettings:
     host: str = "127.0.0.1"
     port: int = 8000
     token: SecretText | None = None
-    max_batch_size: int = 16
-    queue_size: int = 64
     max_pixels: int = 1280 * 28 * 28
 
 
 async def serve_vlm(
-    engine: VlmEngine,
+    batcher: VlmBatcher,
     settings: ServeSettings,
     stop: anyio.Event,
     *,
@@ -86,7 +80,7 @@ async def serve_vlm(
     """Answer questions until told to stop; those in flight then get `GRACE` seconds.
 
     Args:
-        engine: Answers them; not closed here.
+        batcher: The way to the engine; run here, not closed.
         settings: Where and for whom.
         stop: Set to stop.
         task_status: Told the address clients use, `http://host:port/v1`, when it listens.
@@ -94,7 +88,6 @@ async def serve_vlm(
     Raises:
         OSError: If it cannot listen there.
     """
-    batcher = VlmBatcher(engine, max_batch_size=settings.max_batch_size, queue_size=settings.queue_size)
     # A client that goes away takes its question out of the queue.
     runner = web.AppRunner(
         VlmService(batcher, settings).app(), handler_cancellation=True, access_log=None, shutdown_timeout=GRACE
@@ -166,7 +159,7 @@ class VlmService:
             raise EngineError("the bearer token is missing or wrong", code="unauthorized")
 
     async def _answer(self, request: web.Request) -> web.Response:
-        if self._batcher.statistics().waiting >= self._settings.queue_size:
+        if self._batcher.pressure >= 1:
             raise EngineError("too many questions wait already", code="overloaded")
         body = await request.read()
         chat = await asyncio.to_thread(_read, body, request)
