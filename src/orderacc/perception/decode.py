@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -10,10 +10,11 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Decoded: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]"
+"""Boxes float32 [M, 4], scores float32 [M] and classes intp [M], strongest first."""
 
-def decode(
-    output: NDArray[np.float32], *, min_score: float, max_overlap: float, max_count: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
+
+def decode(output: NDArray[np.float32], *, min_score: float, max_overlap: float, max_count: int) -> Decoded:
     """Pick the boxes worth reporting.
 
     Args:

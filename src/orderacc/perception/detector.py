@@ -10,14 +10,16 @@ import numpy as np
 from orderacc.domain.detections import Box, Detection
 from orderacc.errors import ModelError
 from orderacc.models.runtime import choose_device, import_openvino
-from orderacc.perception.decode import decode
+from orderacc.perception.decode import Decoded, decode
 from orderacc.perception.letterbox import Letterbox
 from orderacc.perception.model_folder import DetectorFolder
+from orderacc.perception.request_pool import PoolStatistics, RequestPool
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import openvino
+    from numpy.typing import NDArray
 
     from orderacc.domain.frames import Image
 
@@ -34,8 +36,7 @@ MAX_COUNT = 64
 class Detector:
     """Finds items, slips, hands and bags in a frame.
 
-    Safe to share between tasks and threads: OpenVINO hands each call a request of its own, and `threads` of them run at
-    a time.
+    One serves every station: tasks and threads share its requests, and `threads` of them run at a time.
 
     Attributes:
         model_id: Id and version of the model, for logs and verdicts.
@@ -55,7 +56,7 @@ class Detector:
         self.model_id = folder.model_id
         self.labels = folder.labels
         self.input_size = input_size
-        self._compiled = compiled
+        self._pool = RequestPool(compiled, _streams(compiled))
         self._min_score = min_score
         self._max_overlap = max_overlap
 
@@ -105,12 +106,7 @@ class Detector:
             What was seen, strongest first, boxes in pixels of `image`.
         """
         placed = Letterbox.fit((image.shape[1], image.shape[0]), self.input_size)
-        request = self._compiled.create_infer_request()
-        request.infer([placed.apply(image)[np.newaxis]], share_inputs=True)
-        output = request.get_output_tensor(0).data[0]
-        boxes, scores, classes = decode(
-            output, min_score=self._min_score, max_overlap=self._max_overlap, max_count=MAX_COUNT
-        )
+        boxes, scores, classes = self._pool.infer(placed.apply(image)[np.newaxis], self._decode)
         return tuple(
             Detection(self.labels[number], float(score), Box(*map(float, box)))
             for box, score, number in zip(placed.to_frame(boxes), scores, classes, strict=True)
@@ -119,6 +115,13 @@ class Detector:
     async def detect(self, image: Image) -> tuple[Detection, ...]:
         """Detect without holding up the event loop; see `detect_now`."""
         return await asyncio.to_thread(self.detect_now, image)
+
+    def statistics(self) -> PoolStatistics:
+        """How busy its device is."""
+        return self._pool.statistics()
+
+    def _decode(self, output: NDArray[np.float32]) -> Decoded:
+        return decode(output[0], min_score=self._min_score, max_overlap=self._max_overlap, max_count=MAX_COUNT)
 
 
 def _check_shapes(network: openvino.Model, folder: DetectorFolder) -> tuple[int, int]:
@@ -149,9 +152,20 @@ def _with_preprocessing(network: openvino.Model) -> openvino.Model:
 
 
 def _settings(device: str, threads: int) -> dict[str, Any]:
+    """As many pictures at a time as there are threads, each on one.
+
+    On 2 cores that gives 282 pictures a second at 6.2 CPU-ms, both threads on one picture 254 at 7.5, and batches of 2
+    to 8 pictures no more than single ones.
+    """
     if device != "CPU":
-        return {"PERFORMANCE_HINT": "LATENCY"}
+        # Batches that the runtime gathers by itself wait for pictures that may not come.
+        return {"PERFORMANCE_HINT": "THROUGHPUT", "ALLOW_AUTO_BATCHING": False}
     return {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads, "ENABLE_CPU_PINNING": False}
+
+
+def _streams(compiled: openvino.CompiledModel) -> int:
+    """How many pictures the device works on at a time."""
+    return max(1, int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")))
 
 
 def _last_line(error: RuntimeError) -> str:
