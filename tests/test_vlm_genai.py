@@ -216,13 +216,16 @@ NATIVE_FAILURES = [
 ]
 
 
+@pytest.mark.parametrize("grammar", ["known", "new"])
 @pytest.mark.parametrize(("native", "code"), NATIVE_FAILURES)
 async def test_what_the_runtime_reports_has_a_code_and_is_not_the_end(
-    engine: GenaiEngine, model: ModelInfo, native: Exception, code: str
+    engine: GenaiEngine, model: ModelInfo, native: Exception, code: str, grammar: str
 ) -> None:
+    await engine.generate([request_for(model)])
+    changes = {} if grammar == "known" else {"grammar": f'root ::= "{code} {id(native)}"\n'}
     engine._pipeline._native = Native(native)
-    with pytest.raises(EngineError, match="failed on 1 requests") as caught:
-        await engine.generate([request_for(model)])
+    with pytest.raises(EngineError, match="the model failed") as caught:
+        await engine.generate([request_for(model, **changes)])
     assert caught.value.code == code
     assert ".cpp" not in caught.value.message
     (answer,) = await engine.generate([request_for(model)])

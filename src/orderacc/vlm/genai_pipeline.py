@@ -135,6 +135,14 @@ class GenaiPipeline:
         picture = np.zeros((1, PROBE_SIDE, PROBE_SIDE, 3), np.uint8)
         self._native.generate(["?"], [[self._openvino.Tensor(picture)]], [config])
 
+    def _blame_engine_first(self, error: BaseException) -> None:
+        """Find out whether a question failed for what it holds: the engine is at fault if it fails on any other too."""
+        try:
+            self._probe(self._plain_config(1))
+        except NATIVE_ERRORS:
+            self._native = None
+            raise EngineError(f"the model failed: {last_line(error)}", code=failure_code(error)) from error
+
     def _plain_config(self, max_new_tokens: int) -> Any:  # noqa: ANN401  likewise
         config = self._genai.GenerationConfig()
         config.do_sample = False
@@ -161,6 +169,7 @@ class GenaiPipeline:
             # Alone, so that a grammar which does not compile takes no other request with it.
             self._probe(config)
         except NATIVE_ERRORS as error:
+            self._blame_engine_first(error)
             raise EngineError(f"the answer's grammar is wrong: {last_line(error)}", code="bad_grammar") from error
         self._grammars[grammar] = structure
         if len(self._grammars) > GRAMMARS_KEPT:
