@@ -10,17 +10,16 @@ from orderacc.capture import Delivery, FrameReader
 from orderacc.domain.menus import Menu
 from orderacc.domain.verdicts import ModelVersions
 from orderacc.models.manifest import DEFAULT_VLM_VIEW
-from orderacc.models.store import ModelStore, check_menu
+from orderacc.models.store import ModelStore
 from orderacc.perception.detector import Detector
 from orderacc.perception.observer import Observer
 from orderacc.perception.shared_reader import SharedSlipReader
 from orderacc.selection.visits import StationTracker
+from orderacc.service.engines import VlmSetup
 from orderacc.service.judging import JudgeSettings, OrderJudge
 from orderacc.service.station import RECORDING_EPOCH, Eyes, Station
 from orderacc.simulator.menu import DEMO_ITEMS
 from orderacc.tracking.settings import TrackerSettings
-from orderacc.vlm.batcher import VlmBatcher
-from orderacc.vlm.genai import GenaiEngine
 
 if TYPE_CHECKING:
     from orderacc.capture import FrameSource
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
     from orderacc.orders import OrderBook
     from orderacc.perception.picture import PictureHealth
     from orderacc.perception.slip import SlipReader
+    from orderacc.vlm.batcher import VlmBatcher
+    from orderacc.vlm.genai import GenaiEngine
+    from orderacc.vlm.openai import OpenAiEngine
 
 EASYOCR_WEIGHTS: Final = Path.home() / ".EasyOCR" / "model"
 """Where EasyOCR itself keeps its weights."""
@@ -40,15 +42,15 @@ class Runtime:
     Attributes:
         detector: Shared by all stations.
         slip_reader: Likewise.
-        engine: Answers about pictures.
-        batcher: Its queue; run by the pipeline.
+        engine: Answers about pictures; the first of them if there are several.
+        batcher: The way to all of them; run by the pipeline.
         judge: Judges orders of every station.
         config: What all of it was made from.
     """
 
     detector: Detector
     slip_reader: SlipReader
-    engine: GenaiEngine
+    engine: GenaiEngine | OpenAiEngine
     batcher: VlmBatcher
     judge: OrderJudge
     config: JudgingConfig
@@ -66,24 +68,21 @@ class Runtime:
         """
         menu = menu or Menu(DEMO_ITEMS)
         store = ModelStore()
-        vlm = store.resolve(config.models.vlm, kind="vlm")
-        check_menu(vlm, menu.names)
         detector = Detector.load(
             store.resolve(config.models.detector, kind="detector").path, device=config.models.device
         )
-        engine = GenaiEngine.load(
-            vlm.path, device=config.vlm.device, threads=config.vlm.threads, max_batch_size=config.vlm.max_batch_size
-        )
-        batcher = VlmBatcher(engine, max_batch_size=config.vlm.max_batch_size, queue_size=config.vlm.queue_size)
+        vlm = VlmSetup.load(config, menu, store)
         settings = JudgeSettings(
             view_size=vlm.view or DEFAULT_VLM_VIEW,
             max_new_tokens=config.vlm.max_new_tokens,
             strategy=config.validation.strategy,
             threshold=config.validation.threshold,
+            deadline=config.vlm.deadline_sec,
         )
         slip_reader = SharedSlipReader(_slip_reader(config.models))
         versions = ModelVersions(detector.model_id, slip_reader.model_id, vlm.label)
-        return cls(detector, slip_reader, engine, batcher, OrderJudge(batcher, menu, settings, versions), config)
+        judge = OrderJudge(vlm.batcher, menu, settings, versions)
+        return cls(detector, slip_reader, vlm.engine, vlm.batcher, judge, config)
 
     def station(
         self,
@@ -122,7 +121,7 @@ class Runtime:
 
     async def aclose(self) -> None:
         """Let the models go."""
-        await self.engine.aclose()
+        await self.batcher.aclose()
 
 
 def tracker_settings(config: TrackingConfig) -> TrackerSettings:
