@@ -195,6 +195,9 @@ class VlmBatcher:
         if self._room.next_taken_back(engine) is not None:
             return 1
         waiting = self._room.queued
+        if engine.works:
+            # An engine that has rested is tried with the next request: those that are quick would take every one.
+            waiting = max(0, waiting - sum(self._tries(one) for one in self._engines))
         locals_ = [one for one in self._engines if one.role is Role.LOCAL and one.works]
         idle = sum(one.calls < one.parallel for one in locals_)
         if engine.role is Role.LOCAL:
@@ -204,6 +207,11 @@ class VlmBatcher:
         if engine.role is Role.FAIL_OVER and any(one.works for one in self._engines if one.role is not Role.FAIL_OVER):
             return 0
         return min(most, waiting)
+
+    def _tries(self, engine: SeatedEngine) -> bool:
+        """Whether an engine has rested and would take a request from the queue to see if it works again."""
+        rested = not engine.works and engine.limit(1) > 0
+        return rested and self._room.next_taken_back(engine) is None and self._share(engine) > 0
 
     def _take(self, engine: SeatedEngine) -> list[Ticket]:
         for late in self._room.expired(time.monotonic()):
