@@ -11,6 +11,7 @@ from orderacc.domain.verdicts import ModelVersions
 from orderacc.errors import EngineError, OrdersError, SourceError
 from orderacc.orders import FixedOrders
 from orderacc.selection.visits import StationTracker
+from orderacc.service.asking import DEFAULT_POLICY, AskPolicy
 from orderacc.service.judging import JudgeSettings, OrderJudge
 from orderacc.service.pipeline import Pipeline
 from orderacc.service.station import RECORDING_EPOCH, Eyes, Station
@@ -42,13 +43,14 @@ class NoBook:
         raise OrdersError("the POS does not answer")
 
 
-def station(script=SCRIPT, *, source=None, book=None, station_id="counter"):
+def station(script=SCRIPT, *, source=None, book=None, station_id="counter", policy=DEFAULT_POLICY):
     return Station(
         FrameReader(source or BlankSource(script, station_id), delivery=Delivery.LOSSLESS),
         Eyes(PerfectObserver(script), StationTracker(station_id)),
         book or FixedOrders({order.order_id: order.paid for order in script.orders}),
         RECORDING_EPOCH,
         paced=False,
+        policy=policy,
     )
 
 
@@ -86,7 +88,7 @@ async def test_every_order_gets_one_verdict_in_order():
         assert content["station_id"] == "counter"
         assert content["models"]["vlm"] == "staged"
         assert content["opened_at"].startswith("1970-01-01T00:0")
-        assert content["vlm_calls"] == len(content["frames"]) > 0
+        assert 1 <= content["vlm_calls"] <= len(content["frames"])
         assert content["timings_ms"]["order_end_to_verdict"] >= 0
         times = [frame["at"] for frame in content["frames"]]
         assert content["opened_at"] <= min(times) <= max(times) <= content["closed_at"]
@@ -129,7 +131,7 @@ async def test_an_order_with_a_frame_the_model_failed_on_is_never_accurate():
             raise EngineError("bad luck")
         return right(request)
 
-    given, _ = await verdicts_of([station()], fail_once)
+    given, _ = await verdicts_of([station(policy=AskPolicy(adaptive=False, early_look=False))], fail_once)
     assert {verdict.status for verdict in given} == {"unsure"}
 
 

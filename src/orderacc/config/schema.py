@@ -99,6 +99,10 @@ class StationConfig(Section):
     """Frames looked at per second."""
     roi: Annotated[tuple[Share, Share, Share, Share] | None, Field(strict=False)] = None
     """Part of the picture that is the counter: left, top, right and bottom as shares of width and height."""
+    adaptive: bool | None = None
+    """As in `selection`, which counts where this is left out."""
+    early_look: bool | None = None
+    """Likewise."""
 
 
 class CaptureConfig(Section):
@@ -179,6 +183,10 @@ class SelectionConfig(Section):
 
     frames: Annotated[int, Field(ge=1, le=8)] = 3
     """Most frames of an order that the model is asked about."""
+    adaptive: bool = True
+    """Ask about the best frame first, and about others only where that leaves something open."""
+    early_look: bool = True
+    """Ask already when an order seems about to end, so that the verdict is there when it does."""
 
 
 class TrackingConfig(Section):

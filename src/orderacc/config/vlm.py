@@ -104,6 +104,9 @@ class VlmConfig(Section):
     """A model that has nothing to do waits this long for further pictures before it begins."""
     max_new_tokens: Annotated[int, Field(ge=16, le=4096)] = 256
     """Longest answer."""
+    item_pixels: Annotated[int, Field(ge=28, le=448)] | None = 84
+    """Pixels that the smallest item's shorter side gets in the picture, within 756x504 in all, by models that take any
+    size; `null` shows them all at 756x504."""
     queue_size: Annotated[int, Field(ge=1, le=10000)] = 64
     """Most pictures that wait; further ones wait for room."""
 

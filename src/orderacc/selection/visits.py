@@ -85,6 +85,23 @@ class StationTracker:
             self._pools.setdefault(segment, Selector(self._k)).offer(candidate)
         return closed
 
+    def outlook(self, at: float) -> Evidence | None:
+        """The evidence of the open visit if it ended now, at frame time `at` (seconds); nothing changes by looking.
+
+        Returns:
+            None while no visit is open whose number is known, or it has no frame yet.
+        """
+        pool = Selector(self._k)
+        for segment in self._tracker.open_segments:
+            if (held := self._pools.get(segment)) is not None:
+                pool.absorb(held)
+        since = self._tracker.open_since
+        if since is None or not len(pool):
+            return None
+        visit_id = f"{self._station_id}-{self._next_visit:06d}"
+        number = self._tracker.open_number
+        return Evidence(visit_id, self._station_id, number, None, pool.choose(), since, at, closed_by="empty")
+
     def finish(self, at: float) -> list[Evidence]:
         """The stream has ended at frame time `at` (seconds): close what is open."""
         return self._settle(self._tracker.finish(at))

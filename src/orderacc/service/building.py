@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orderacc.capture import CapturePolicy, SupervisedCapture
 from orderacc.perception.picture import PictureHealth, PictureSettings
 from orderacc.service.cameras import PosOrders, camera
+from orderacc.service.runtime import ask_policy
 from orderacc.service.station import Station
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class StationBuilder:
             roi=config.roi,
             new_eyes=new_eyes,
             live=seen_by.live,
+            policy=ask_policy(self._runtime.config.selection, config, live=seen_by.live),
         )
 
 

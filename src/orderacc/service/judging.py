@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from orderacc.domain.detections import NOT_ITEMS
-from orderacc.domain.verdicts import FrameRef, Timings, Verdict
-from orderacc.errors import EngineError, OrdersError
-from orderacc.validation import FrameAnswer, fuse, judge
-from orderacc.vlm.answer import read_answer
-from orderacc.vlm.engine import VlmRequest
-from orderacc.vlm.prompt import answer_grammar, build_prompt
-from orderacc.vlm.view import render_view, view_window
+from orderacc.domain.verdicts import FrameRef, Verdict
+from orderacc.errors import OrdersError
+from orderacc.service.asking import DEFAULT_POLICY, HOLD_BACK, asking_order, frames_affordable, one_may_do
+from orderacc.service.hearing import Hearing
+from orderacc.service.questions import EarlyAnswers, Questions
+from orderacc.vlm.view_rules import ViewRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from orderacc.domain.detections import Box
     from orderacc.domain.evidence import Candidate, Evidence
     from orderacc.domain.menus import Menu
     from orderacc.domain.orders import Item, Order
     from orderacc.domain.verdicts import ModelVersions
     from orderacc.orders import OrderBook
+    from orderacc.service.asking import AskPolicy
+    from orderacc.service.early import Outlook
+    from orderacc.service.questions import QuestionCounters
     from orderacc.validation import Strategy
     from orderacc.vlm.batcher import VlmBatcher
     from orderacc.vlm.engine import VlmAnswer
@@ -39,11 +37,16 @@ SENTENCES: Final = {
     "orders_unavailable": "Not judged: the POS orders could not be read.",
     "no_frames": "Not judged: the items were never in clear view.",
     "engine_failed": "Please check: the pictures could not be analysed.",
+    "overloaded": "Please check: too many orders at once to look at all pictures.",
     "shutdown": "Not judged: watching was stopped.",
     "station_failed": "Please check: watching failed while this order was on the counter.",
     "judging_failed": "Please check: comparing this order failed.",
 }
 """What the crew reads when an order cannot be judged, by reason."""
+
+
+NO_EARLY_ANSWERS: Final = EarlyAnswers()
+"""For orders about which nothing was asked before they ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class JudgeSettings:
         strategy: How names are compared: `exact`, `semantic` or `hybrid`.
         threshold: Score from which two names are the same, 0 to 1.
         deadline: Seconds an answer may take, the wait for the engine included; None waits for ever.
+        item_side: Pixels the smallest item gets, within as many pixels as `view_size` has; None always gives that size.
     """
 
     view_size: tuple[int, int]
@@ -63,6 +67,7 @@ class JudgeSettings:
     strategy: Strategy = "hybrid"
     threshold: float = 0.85
     deadline: float | None = None
+    item_side: int | None = None
 
 
 class OrderJudge:
@@ -73,17 +78,34 @@ class OrderJudge:
         menu: What the model may answer.
         settings: How to judge.
         models: Named in every verdict.
+
+    Attributes:
+        early_looks: Whether anything is asked before orders end, where stations allow it; may be changed at any time.
     """
 
     def __init__(self, batcher: VlmBatcher, menu: Menu, settings: JudgeSettings, models: ModelVersions) -> None:
-        self._batcher = batcher
+        view = ViewRules(settings.view_size, settings.item_side)
+        self._questions = Questions(batcher, menu, view, settings.max_new_tokens, settings.deadline)
         self._menu = menu
         self._settings = settings
         self._models = models
-        self._prompt = build_prompt(menu.names)
-        self._grammar = answer_grammar(menu.names)
+        self.early_looks = True
 
-    async def judge(self, evidence: Evidence, book: OrderBook, epoch: datetime, closed: float) -> Verdict:
+    @property
+    def counters(self) -> QuestionCounters:
+        """What was asked so far."""
+        return self._questions.counters
+
+    async def judge(
+        self,
+        evidence: Evidence,
+        book: OrderBook,
+        epoch: datetime,
+        closed: float,
+        *,
+        early: EarlyAnswers = NO_EARLY_ANSWERS,
+        policy: AskPolicy = DEFAULT_POLICY,
+    ) -> Verdict:
         """Judge one order. Never raises for what is wrong with the order, the model or the POS: that is a verdict too.
 
         Args:
@@ -91,10 +113,44 @@ class OrderJudge:
             book: Knows what was paid for.
             epoch: Wall-clock time of frame time 0.
             closed: `time.monotonic()` when the order's end was noticed.
+            early: What `foresee` asked about it.
+            policy: The station's.
         """
-        verdict = await self._judge(evidence, book)
+        verdict = await self._judge(evidence, book, early, policy)
         timings = replace(verdict.timings, order_end_to_verdict=(time.monotonic() - closed) * 1000)
         return self._signed(replace(verdict, timings=timings), evidence, epoch)
+
+    async def foresee(self, outlook: Outlook, book: OrderBook, early: EarlyAnswers, policy: AskPolicy) -> None:
+        """Ask about an order that seems about to end, unless the engine has more urgent things to do.
+
+        An order that may yet grow is asked about only if all that was paid for seems to be there.
+
+        Args:
+            outlook: The order.
+            book: Knows what was paid for.
+            early: Takes the answers for `judge`.
+            policy: The station's.
+        """
+        evidence = outlook.evidence
+        if not (self.early_looks and policy.early_look) or self._questions.pressure >= HOLD_BACK:
+            return
+        try:
+            order = await book.find(evidence.station_id, evidence.slip_text or "")
+        except OrdersError:
+            return
+        if order is None:
+            return
+        sequence = asking_order(evidence.frames)
+        if not outlook.gone:
+            if not one_may_do(sequence, order.items, self._menu):
+                return
+            sequence = sequence[:1]
+
+        async def ask(candidate: Candidate) -> VlmAnswer | None:
+            request_id = f"{evidence.visit_id}/early/{candidate.frame.index}"
+            return None if early.closed else await self._questions.ask_early(request_id, candidate, early)
+
+        await self._hearing(evidence, order).hear(ask, sequence, adaptive=policy.adaptive)
 
     def unseen(self, evidence: Evidence, epoch: datetime, reason: str) -> Verdict:
         """The verdict on an order that was not seen to its end, or whose judging was cut short.
@@ -106,7 +162,7 @@ class OrderJudge:
         """
         return self._signed(undetermined(reason), evidence, epoch)
 
-    async def _judge(self, evidence: Evidence, book: OrderBook) -> Verdict:
+    async def _judge(self, evidence: Evidence, book: OrderBook, early: EarlyAnswers, policy: AskPolicy) -> Verdict:
         if evidence.reason or evidence.slip_text is None:
             return undetermined(evidence.reason or "slip_unreadable")
         try:
@@ -118,64 +174,40 @@ class OrderJudge:
         if not evidence.frames:
             verdict = undetermined("no_frames", expected=order.items)
         else:
-            verdict = await self._compare(evidence, order)
+            verdict = await self._compare(evidence, order, early, policy)
         return replace(verdict, order_id=order.order_id, order_version=order.version)
 
-    async def _compare(self, evidence: Evidence, order: Order) -> Verdict:
-        asked = time.monotonic()
-        answers = await asyncio.gather(
-            *(
-                self._ask(evidence.station_id, f"{evidence.visit_id}/{index}", frame)
-                for index, frame in enumerate(evidence.frames)
-            )
-        )
-        answered = time.monotonic()
-        looks = [look for look in map(_look, evidence.frames, answers) if look is not None]
-        given = [answer for answer in answers if answer is not None]
-        if not looks:
-            return undetermined("engine_failed", expected=order.items)
-        engine_ms = max(answer.engine_ms for answer in given)
-        verdict = judge(
-            order.items,
-            fuse(looks, self._menu),
-            menu=self._menu,
-            strategy=self._settings.strategy,
-            threshold=self._settings.threshold,
-        )
-        if len(looks) < len(answers):
-            # The frame that got no answer may be the one that shows what is wrong, or what seems to be missing.
-            verdict = replace(verdict, status="unsure", reason="engine_failed", sentence=SENTENCES["engine_failed"])
-        return replace(
-            verdict,
-            vlm_calls=len(given),
-            visual_tokens=sum(answer.visual_tokens for answer in given),
-            timings=Timings(
-                queue=max(0.0, (answered - asked) * 1000 - engine_ms),
-                vlm=engine_ms,
-                validation=(time.monotonic() - answered) * 1000,
-            ),
-        )
+    async def _compare(self, evidence: Evidence, order: Order, early: EarlyAnswers, policy: AskPolicy) -> Verdict:
+        allowed = self._affordable(evidence, early, policy)
+        if not allowed:
+            return undetermined("overloaded", expected=order.items)
+        places = {candidate.frame: index for index, candidate in enumerate(evidence.frames)}
 
-    async def _ask(self, station_id: str, request_id: str, candidate: Candidate) -> VlmAnswer | None:
-        """Ask about one frame; None when the model failed on it."""
-        image = candidate.frame.image
-        boxes = [detection.box for detection in candidate.detections if detection.label not in NOT_ITEMS]
-        window = view_window((image.shape[1], image.shape[0]), boxes, self._settings.view_size)
-        view = await asyncio.to_thread(render_view, image, window, self._settings.view_size)
-        patience = self._settings.deadline
-        request = VlmRequest(
-            request_id,
-            view,
-            self._prompt,
-            self._grammar,
-            self._settings.max_new_tokens,
-            station_id=station_id,
-            deadline=None if patience is None else time.monotonic() + patience,
-        )
-        try:
-            return await self._batcher.ask(request)
-        except EngineError:
-            return None
+        async def ask(candidate: Candidate) -> VlmAnswer | None:
+            return await self._questions.ask(f"{evidence.visit_id}/{places[candidate.frame]}", candidate, early)
+
+        hearing = self._hearing(evidence, order)
+        await hearing.hear(ask, allowed, adaptive=policy.adaptive)
+        verdict = hearing.verdict
+        if verdict is None:
+            return undetermined("engine_failed", expected=order.items)
+        # A frame without an answer may be the one that shows what is wrong, or what seems to be missing.
+        if hearing.failed:
+            return replace(verdict, status="unsure", reason="engine_failed", sentence=SENTENCES["engine_failed"])
+        if len(allowed) < len(evidence.frames) and not hearing.enough:
+            return replace(verdict, status="unsure", reason="overloaded", sentence=SENTENCES["overloaded"])
+        return verdict
+
+    def _affordable(self, evidence: Evidence, early: EarlyAnswers, policy: AskPolicy) -> tuple[Candidate, ...]:
+        """The frames that may be asked about now, those first that tell most; answers that are there cost nothing."""
+        sequence = asking_order(evidence.frames)
+        most = frames_affordable(self._questions.pressure) if policy.hurried else None
+        if most is None:
+            return sequence
+        return tuple(one for index, one in enumerate(sequence) if index < most or early.answered(one.frame))
+
+    def _hearing(self, evidence: Evidence, order: Order) -> Hearing:
+        return Hearing(evidence.frames, order.items, self._menu, self._settings.strategy, self._settings.threshold)
 
     def _signed(self, verdict: Verdict, evidence: Evidence, epoch: datetime) -> Verdict:
         """Add whose verdict it is and what it rests on."""
@@ -207,22 +239,3 @@ def undetermined(reason: str, expected: Iterable[Item] = ()) -> Verdict:
         expected: The order's lines, if it is known.
     """
     return Verdict("undetermined", reason, SENTENCES[reason], expected=tuple(expected), confidence=0.0)
-
-
-def _look(candidate: Candidate, answer: VlmAnswer | None) -> FrameAnswer | None:
-    """What a frame shows by both witnesses; None when the model failed on it or wrote what cannot be understood."""
-    if answer is None:
-        return None
-    parsed = read_answer(answer.text)
-    if not parsed.understood:
-        return None
-    boxes: dict[str, list[Box]] = defaultdict(list)
-    for seen in candidate.detections:
-        if seen.label not in NOT_ITEMS:
-            boxes[seen.label].append(seen.box)
-    return FrameAnswer(
-        items=tuple(parsed.items),
-        detected=boxes,
-        at=candidate.frame.at,
-        complete=answer.complete,
-    )

@@ -15,6 +15,7 @@ from orderacc.perception.detector import Detector
 from orderacc.perception.observer import Observer
 from orderacc.perception.shared_reader import SharedSlipReader
 from orderacc.selection.visits import StationTracker
+from orderacc.service.asking import AskPolicy
 from orderacc.service.engines import VlmSetup
 from orderacc.service.judging import JudgeSettings, OrderJudge
 from orderacc.service.station import RECORDING_EPOCH, Eyes, Station
@@ -23,7 +24,7 @@ from orderacc.tracking.settings import TrackerSettings
 
 if TYPE_CHECKING:
     from orderacc.capture import FrameSource
-    from orderacc.config import JudgingConfig, ModelsConfig, TrackingConfig
+    from orderacc.config import JudgingConfig, ModelsConfig, SelectionConfig, StationConfig, TrackingConfig
     from orderacc.orders import OrderBook
     from orderacc.perception.picture import PictureHealth
     from orderacc.perception.slip import SlipReader
@@ -78,6 +79,8 @@ class Runtime:
             strategy=config.validation.strategy,
             threshold=config.validation.threshold,
             deadline=config.vlm.deadline_sec,
+            # A model whose picture has a size of its own was trained on that one only.
+            item_side=config.vlm.item_pixels if vlm.view in (None, DEFAULT_VLM_VIEW) else None,
         )
         slip_reader = SharedSlipReader(_slip_reader(config.models))
         versions = ModelVersions(detector.model_id, slip_reader.model_id, vlm.label)
@@ -105,7 +108,8 @@ class Runtime:
         paced = speed is not None
         reader = FrameReader(source, delivery=delivery, paced=paced, speed=speed or 1.0)
         epoch = None if delivery is Delivery.LATEST else RECORDING_EPOCH
-        return Station(reader, self.eyes(source.station_id), book, epoch, paced, roi)
+        policy = ask_policy(self.config.selection)
+        return Station(reader, self.eyes(source.station_id), book, epoch, paced, roi, policy=policy)
 
     def eyes(self, station_id: str, first_visit: int = 1, *, picture: PictureHealth | None = None) -> Eyes:
         """What looks at a station's frames, with nothing seen yet.
@@ -127,6 +131,21 @@ class Runtime:
 def tracker_settings(config: TrackingConfig) -> TrackerSettings:
     """The tracker's settings out of the configuration's section of the same names."""
     return TrackerSettings(**{field.name: getattr(config, field.name) for field in fields(TrackerSettings)})
+
+
+def ask_policy(config: SelectionConfig, station: StationConfig | None = None, *, live: bool = False) -> AskPolicy:
+    """How orders are asked about, out of the configuration.
+
+    Args:
+        config: The section for all stations.
+        station: The station's own; None for a recording by itself.
+        live: Whether its frames never end, so that its orders cannot wait.
+    """
+    adaptive, early_look = config.adaptive, config.early_look
+    if station is not None:
+        adaptive = adaptive if station.adaptive is None else station.adaptive
+        early_look = early_look if station.early_look is None else station.early_look
+    return AskPolicy(adaptive, early_look, hurried=live)
 
 
 def _slip_reader(models: ModelsConfig) -> SlipReader:

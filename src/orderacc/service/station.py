@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from orderacc.capture import SupervisedCapture
+from orderacc.service.asking import DEFAULT_POLICY
+from orderacc.service.early import Moments
+from orderacc.service.questions import EarlyAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from orderacc.perception.observer import Observer
     from orderacc.perception.picture import PictureHealth, PictureWarning
     from orderacc.selection.visits import StationTracker
+    from orderacc.service.asking import AskPolicy
 
 RECORDING_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Wall-clock time of frame time 0 of a recording whose start nobody stated."""
@@ -57,6 +61,7 @@ class Eyes:
         picture_due: Frame time of the next look at that, seconds.
         stood_in: Visits the tracker lost and others reported for it.
         spent: Whether its orders have all been handed over and it sees no more frames.
+        moments: Notices when an order seems about to end.
     """
 
     observer: Observer
@@ -65,6 +70,7 @@ class Eyes:
     picture_due: float = 0.0
     stood_in: int = 0
     spent: bool = False
+    moments: Moments = field(default_factory=Moments)
 
     @property
     def next_visit(self) -> int:
@@ -87,6 +93,8 @@ class Station:
         new_eyes: Makes new eyes, whose first visit has this number, when the old ones failed on a frame; without it
             the failure is raised.
         live: Whether its frames never end: a camera, or a recording that starts over.
+        policy: How its orders are asked about.
+        early: What was asked about the order that is open now.
         state: What it is doing now.
     """
 
@@ -99,6 +107,8 @@ class Station:
     progress: Callable[[float], None] | None = None
     new_eyes: Callable[[int], Eyes] | None = None
     live: bool = False
+    policy: AskPolicy = DEFAULT_POLICY
+    early: EarlyAnswers = field(default_factory=EarlyAnswers)
     state: StationState = field(default_factory=StationState)
 
     @property
@@ -134,6 +144,7 @@ class ClosedOrder:
         epoch: Wall-clock time of frame time 0.
         ended: When it ended, by the monotonic clock, seconds.
         unseen: None, or why it was not seen to its end and cannot be judged: a key of `judging.SENTENCES`.
+        early: What was asked about it before it ended.
     """
 
     evidence: Evidence
@@ -141,6 +152,7 @@ class ClosedOrder:
     epoch: datetime
     ended: float
     unseen: str | None = None
+    early: EarlyAnswers = field(default_factory=EarlyAnswers)
 
 
 def cropped(frame: Frame, roi: tuple[float, float, float, float] | None) -> Frame:

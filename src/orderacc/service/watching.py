@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orderacc.domain.frames import Frame
     from orderacc.perception.picture import PictureHealth
     from orderacc.selection.visits import StationTracker
+    from orderacc.service.early import Outlook
     from orderacc.service.station import Station
 
 _log = get_logger(__name__)
@@ -38,6 +39,15 @@ class Desk(Protocol):
             station: Where.
             ended: Orders in order of their ends.
             unseen: Why they were not seen to their end and cannot be judged; None when they can.
+        """
+        ...
+
+    def foresee(self, station: Station, outlook: Outlook) -> None:
+        """Take note of an order that seems about to end.
+
+        Args:
+            station: Where.
+            outlook: The order.
         """
         ...
 
@@ -63,8 +73,11 @@ async def watch(station: Station, desk: Desk) -> None:
                 station.epoch_by(frame)
                 known = _open_order(station.tracker)
                 try:
-                    desk.take(station, await _look(station, frame))
+                    ended, outlook = await _look(station, frame)
+                    desk.take(station, ended)
                     in_a_row = 0
+                    if outlook is not None:
+                        desk.foresee(station, outlook)
                 except Exception as error:
                     in_a_row += 1
                     _cut_short(station, desk, "station_failed", known)
@@ -89,7 +102,8 @@ async def watch(station: Station, desk: Desk) -> None:
         state.ended = True
 
 
-async def _look(station: Station, frame: Frame) -> list[Evidence]:
+async def _look(station: Station, frame: Frame) -> tuple[list[Evidence], Outlook | None]:
+    """Orders that ended by a frame, and the one that seems about to."""
     eyes, state = station.eyes, station.state
     if eyes.picture is not None and frame.at >= eyes.picture_due:
         eyes.picture_due = frame.at + EVERY
@@ -98,7 +112,9 @@ async def _look(station: Station, frame: Frame) -> list[Evidence]:
     state.frames, state.at = state.frames + 1, frame.at
     if station.progress:
         station.progress(frame.at)
-    return eyes.tracker.observe(observation, candidate if candidate.score > 0 else None)
+    ended = eyes.tracker.observe(observation, candidate if candidate.score > 0 else None)
+    ended = [eyes.moments.settled(evidence) for evidence in ended]
+    return ended, eyes.moments.see(observation, eyes.tracker)
 
 
 async def _look_at_picture(station: Station, picture: PictureHealth, frame: Frame) -> None:

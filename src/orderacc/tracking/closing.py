@@ -56,7 +56,7 @@ def close(stay: Stay, closed_by: str, at: float, settings: TrackerSettings) -> l
         events: list[Event] = [SegmentDropped(piece.segment) for piece in stay.pending[:strange]]
         events += _report(stay, SWAP, follower.start, settings)
         return events + close(Stay(follower, rest, settled=True, slip_lies=True), closed_by, at, settings)
-    kept = () if closed_by == SWAP or stay.reported else _belonging(stay, settings)
+    kept = () if closed_by == SWAP or stay.reported else belonging(stay, settings)
     events = []
     for piece in stay.pending:
         if any(piece is one for one in kept):
@@ -67,7 +67,7 @@ def close(stay: Stay, closed_by: str, at: float, settings: TrackerSettings) -> l
     return events + _report(stay, closed_by, at, settings)
 
 
-def _belonging(stay: Stay, settings: TrackerSettings) -> list[Piece]:
+def belonging(stay: Stay, settings: TrackerSettings) -> list[Piece]:
     """The pending runs that are the visit's when it ends with no other number known."""
     kept: list[Piece] = []
     left_view = False

@@ -6,7 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from orderacc.tracking.activity import Activity
-from orderacc.tracking.closing import close, strange_slip
+from orderacc.tracking.closing import belonging, close, strange_slip
 from orderacc.tracking.events import SegmentDropped, SegmentJoined, VisitClosed, VisitIdentified
 from orderacc.tracking.scene import Scene
 from orderacc.tracking.settings import TrackerSettings
@@ -70,6 +70,17 @@ class OrderTracker:
     def open_number(self) -> str | None:
         """The confirmed number of the visit now open."""
         return self._stay.number if self._stay is not None and not self._stay.reported else None
+
+    @property
+    def open_segments(self) -> tuple[int, ...]:
+        """The segments that would be the open visit's if the counter stayed empty from now on, in time order.
+
+        There are none while its number is not known.
+        """
+        stay = self._stay
+        if stay is None or stay.reported or stay.number is None:
+            return ()
+        return (stay.own.segment, *(piece.segment for piece in belonging(stay, self._settings)))
 
     def observe(self, observation: Observation) -> list[Event]:
         """Take in one frame.

@@ -1,0 +1,170 @@
+"""Which of an order's frames the model is asked about, in which order, and when it has said enough.
+
+The model costs more than everything else together, so it is asked about one frame first, the one that shows most. The
+detector has looked at all of them and is the second witness:
+
+- An order is `accurate` by one answer when that answer is sure, and the boxes of no chosen frame speak of a piece more
+  or less than the answer does. Pieces no detector label covers have no second witness; they need a second answer.
+- Everything else needs a second answer at least, and ends there when both answers and all boxes agree.
+- Whatever is then still in doubt gets all answers there are.
+
+Where the boxes already differ from what was paid for, the first two questions leave together: one answer would not do.
+The model is not told what was paid for; that decides only how many frames it is shown at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from orderacc.domain.detections import NOT_ITEMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from orderacc.domain.evidence import Candidate
+    from orderacc.domain.menus import Menu
+    from orderacc.domain.orders import Item
+    from orderacc.domain.verdicts import SeenItem, Verdict
+
+SURE: Final = 0.9
+"""Confidence, of the verdict and of every line, from which no further answer is asked for."""
+
+SURE_OF_WORDS: Final = 0.8
+"""The same for the probability the model itself gave what it wrote, where the engine tells."""
+
+PRESSED: Final = (0.5, 0.75, 1.0)
+"""Pressure on the queue from which an order gets at most 2, 1 and 0 answers more."""
+
+HOLD_BACK: Final = 0.25
+"""Pressure from which nothing is asked ahead of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskPolicy:
+    """How a station's orders are asked about.
+
+    Attributes:
+        adaptive: Whether fewer than all chosen frames do when the answers leave nothing open.
+        early_look: Whether frames are asked about before the order ends, when it seems about to.
+        hurried: Whether frames are given up when too many questions wait; a recording can wait, a counter cannot.
+    """
+
+    adaptive: bool = True
+    early_look: bool = True
+    hurried: bool = False
+
+
+DEFAULT_POLICY: Final = AskPolicy()
+
+
+def pieces(candidate: Candidate) -> Counter[str]:
+    """How many pieces of each item label the detector saw in a frame."""
+    return Counter(found.label for found in candidate.detections if found.label not in NOT_ITEMS)
+
+
+def asking_order(frames: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The frames, each followed by the one that adds most to those before.
+
+    Args:
+        frames: In time order.
+
+    Returns:
+        All of them; first the one that shows most pieces of what any of them shows.
+    """
+    shown = [pieces(frame) for frame in frames]
+    left, covered = list(range(len(frames))), Counter[str]()
+    out: list[Candidate] = []
+    while left:
+        best = max(left, key=lambda one: ((covered | shown[one]).total(), shown[one].total(), frames[one].score, -one))
+        left.remove(best)
+        covered |= shown[best]
+        out.append(frames[best])
+    return tuple(out)
+
+
+def rounds(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> tuple[tuple[Candidate, ...], ...]:
+    """Which frames to ask about together, one round after the other.
+
+    Args:
+        sequence: From `asking_order`.
+        expected: What was paid for.
+        menu: Says which detector label covers which item.
+    """
+    first = 1 if one_may_do(sequence, expected, menu) else 2
+    parts = (sequence[:first], sequence[first:2], sequence[2:])
+    return tuple(tuple(part) for part in parts if part)
+
+
+def one_may_do(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> bool:
+    """Whether one answer may be enough: the detector saw in the first frame, and nowhere more than, what was paid for.
+
+    A name the menu does not have is the judge's business: it tells nothing here.
+    """
+    shown = _most_shown(sequence, menu)
+    if not sequence or _of_menu(pieces(sequence[0]), menu) != shown:
+        return False
+    paid = Counter[str]()
+    for item in expected:
+        known = menu.find(item.name)
+        if known is None:
+            return True
+        if known.group is None:
+            return False
+        paid[known.group] += item.quantity
+    return paid == shown
+
+
+def says_enough(
+    verdict: Verdict, seen: Iterable[SeenItem], frames: Sequence[Candidate], menu: Menu, *, asked: int
+) -> bool:
+    """Whether further answers would change nothing; see the text of this module.
+
+    Args:
+        verdict: By the answers so far.
+        seen: The fused answers it was made from.
+        frames: All chosen frames, those not asked about included.
+        menu: Says which detector label covers which item.
+        asked: How many answers there are.
+    """
+    if verdict.status == "unsure" or (verdict.status != "accurate" and asked < 2) or verdict.confidence < SURE:
+        return False
+    said = Counter[str]()
+    for line in seen:
+        if line.confidence < SURE:
+            return False
+        label = menu.group_of(line.name)
+        if label is not None:
+            said[label] += line.quantity
+        elif asked < 2:
+            return False
+    return +said == _most_shown(frames, menu)
+
+
+def frames_affordable(pressure: float) -> int | None:
+    """How many frames an order that cannot wait may ask about; None for any number.
+
+    Args:
+        pressure: Of the queue, 0 to 1.
+    """
+    two, one, none = PRESSED
+    if pressure >= none:
+        return 0
+    if pressure >= one:
+        return 1
+    return 2 if pressure >= two else None
+
+
+def _most_shown(frames: Iterable[Candidate], menu: Menu) -> Counter[str]:
+    """Of every label of the menu, the most pieces that one frame shows."""
+    shown = Counter[str]()
+    for frame in frames:
+        shown |= pieces(frame)
+    return _of_menu(shown, menu)
+
+
+def _of_menu(shown: Counter[str], menu: Menu) -> Counter[str]:
+    """The part of what the detector saw that the menu has a word for."""
+    labels = {item.group for item in menu.items}
+    return Counter({label: count for label, count in shown.items() if label in labels})

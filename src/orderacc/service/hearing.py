@@ -1,0 +1,134 @@
+"""What the model said about one order's frames so far, and what follows from it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orderacc.domain.detections import NOT_ITEMS
+from orderacc.domain.verdicts import Timings
+from orderacc.service.asking import SURE_OF_WORDS, rounds, says_enough
+from orderacc.validation import FrameAnswer, fuse, judge
+from orderacc.vlm.answer import read_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from orderacc.domain.detections import Box
+    from orderacc.domain.evidence import Candidate
+    from orderacc.domain.menus import Menu
+    from orderacc.domain.orders import Item
+    from orderacc.domain.verdicts import Verdict
+    from orderacc.validation import Strategy
+    from orderacc.vlm.engine import VlmAnswer
+
+
+class Hearing:
+    """Hears the model about the frames of one order until it has said enough.
+
+    Args:
+        frames: All chosen frames, in time order.
+        expected: What was paid for.
+        menu: What the model may answer.
+        strategy: How names are compared.
+        threshold: Score from which two names are the same.
+    """
+
+    def __init__(
+        self, frames: Sequence[Candidate], expected: Sequence[Item], menu: Menu, strategy: Strategy, threshold: float
+    ) -> None:
+        self._frames = frames
+        self._expected = expected
+        self._menu = menu
+        self._strategy = strategy
+        self._threshold = threshold
+        self._looks: list[FrameAnswer] = []
+        self._answers: list[VlmAnswer] = []
+        self._queue_ms = self._engine_ms = self._judging_ms = 0.0
+        self._verdict: Verdict | None = None
+        self.failed = False
+        self.enough = False
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict by the answers so far, with what they cost; None when none could be understood."""
+        if self._verdict is None:
+            return None
+        return replace(
+            self._verdict,
+            vlm_calls=len(self._answers),
+            visual_tokens=sum(answer.visual_tokens for answer in self._answers),
+            timings=Timings(queue=self._queue_ms, vlm=self._engine_ms, validation=self._judging_ms),
+        )
+
+    async def hear(
+        self,
+        ask: Callable[[Candidate], Awaitable[VlmAnswer | None]],
+        sequence: Sequence[Candidate],
+        *,
+        adaptive: bool,
+    ) -> None:
+        """Ask about frames.
+
+        Args:
+            ask: Asks about one; None when the model failed on it.
+            sequence: The frames that may be asked about, in order.
+            adaptive: Whether to stop as soon as it is enough; else all are asked about at once.
+        """
+        for part in rounds(sequence, self._expected, self._menu) if adaptive else (tuple(sequence),):
+            began = time.monotonic()
+            answers = await asyncio.gather(*(ask(candidate) for candidate in part))
+            self._clock((time.monotonic() - began) * 1000, answers)
+            began = time.monotonic()
+            self._take(part, answers)
+            self._judging_ms += (time.monotonic() - began) * 1000
+            if self.enough:
+                return
+
+    def _clock(self, waited_ms: float, answers: Sequence[VlmAnswer | None]) -> None:
+        """Of the time waited, the engine's share; an answer that was there already took none of it."""
+        engine_ms = max((answer.engine_ms for answer in answers if answer is not None), default=0.0)
+        self._engine_ms += min(engine_ms, waited_ms)
+        self._queue_ms += max(0.0, waited_ms - engine_ms)
+
+    def _take(self, part: Sequence[Candidate], answers: Sequence[VlmAnswer | None]) -> None:
+        for candidate, answer in zip(part, answers, strict=True):
+            look = None if answer is None else _look(candidate, answer)
+            self.failed |= look is None
+            if answer is not None:
+                self._answers.append(answer)
+            if look is not None:
+                self._looks.append(look)
+        if not self._looks:
+            return
+        seen = fuse(self._looks, self._menu)
+        self._verdict = judge(self._expected, seen, menu=self._menu, strategy=self._strategy, threshold=self._threshold)
+        self.enough = (
+            not self.failed
+            and all(answer.complete and _sure_of_words(answer) for answer in self._answers)
+            and says_enough(self._verdict, seen, self._frames, self._menu, asked=len(self._looks))
+        )
+
+
+def _sure_of_words(answer: VlmAnswer) -> bool:
+    return answer.token_confidence is None or answer.token_confidence >= SURE_OF_WORDS
+
+
+def _look(candidate: Candidate, answer: VlmAnswer) -> FrameAnswer | None:
+    """What a frame shows by both witnesses; None when the model wrote what cannot be understood."""
+    parsed = read_answer(answer.text)
+    if not parsed.understood:
+        return None
+    boxes: dict[str, list[Box]] = defaultdict(list)
+    for seen in candidate.detections:
+        if seen.label not in NOT_ITEMS:
+            boxes[seen.label].append(seen.box)
+    return FrameAnswer(
+        items=tuple(parsed.items),
+        detected=boxes,
+        at=candidate.frame.at,
+        complete=answer.complete,
+    )
