@@ -14,6 +14,7 @@ from anyio import TASK_STATUS_IGNORED
 from orderacc.errors import OrderAccError, StationError
 from orderacc.service.tending import TendedStation
 from orderacc.telemetry.metrics import exposition
+from orderacc.telemetry.vlm_metrics import VlmMetrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -121,8 +122,8 @@ class StationSet:
         return MappingProxyType({name: watched.health() for name, watched in self._watched.items()})
 
     def metrics(self) -> bytes:
-        """The same as Prometheus reads it (text format 0.0.4)."""
-        return exposition(self.health().values)
+        """The same, and how the model's queue is, as Prometheus reads it (text format 0.0.4)."""
+        return exposition(self.health().values, VlmMetrics(self._pipeline.vlm))
 
     async def add(self, config: StationConfig) -> None:
         """Begin to watch one more station.

@@ -107,8 +107,14 @@ class StationMetrics(Collector):
         yield from (dropped, failures, phase, warning)
 
 
-def exposition(snapshots: Callable[[], Iterable[StationHealth]]) -> bytes:
-    """All of it as Prometheus reads it (text format 0.0.4)."""
+def exposition(snapshots: Callable[[], Iterable[StationHealth]], *others: Collector) -> bytes:
+    """All of it as Prometheus reads it (text format 0.0.4).
+
+    Args:
+        snapshots: Gives the health of every station there is.
+        others: What else there is to tell.
+    """
     registry = CollectorRegistry()
-    registry.register(StationMetrics(snapshots))
+    for collector in (StationMetrics(snapshots), *others):
+        registry.register(collector)
     return generate_latest(registry)
