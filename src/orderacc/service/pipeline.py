@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from orderacc.service.questions import EarlyAnswers
 from orderacc.service.station import ClosedOrder
 from orderacc.service.watching import watch
 from orderacc.telemetry import get_logger
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from orderacc.domain.evidence import Evidence
     from orderacc.domain.verdicts import Verdict
+    from orderacc.service.early import Outlook
     from orderacc.service.judging import OrderJudge
     from orderacc.service.station import Station
     from orderacc.vlm.batcher import VlmBatcher
@@ -77,6 +79,7 @@ class Pipeline:
         self._queue, waiting = anyio.create_memory_object_stream[ClosedOrder](math.inf)
         async with anyio.create_task_group() as serving:
             await serving.start(self._batcher.run)
+            self._serving = serving
             with waiting, anyio.CancelScope() as judging:
                 async with anyio.create_task_group() as work:
                     for _ in range(JUDGES):
@@ -92,12 +95,21 @@ class Pipeline:
 
     def take(self, station: Station, ended: Sequence[Evidence], *, unseen: str | None = None) -> None:
         """See `Desk.take`."""
+        early = station.early
+        if ended:
+            station.early = EarlyAnswers()
+            early.close([candidate for evidence in ended for candidate in evidence.frames])
         for evidence in ended:
             assert station.epoch is not None  # noqa: S101  there is no order before the first frame
             late = station.state.at - evidence.closed_at if station.paced else 0.0
-            closed = ClosedOrder(evidence, station, station.epoch, time.monotonic() - late, unseen)
+            closed = ClosedOrder(evidence, station, station.epoch, time.monotonic() - late, unseen, early)
             self._pending[evidence.visit_id] = closed
             self._queue.send_nowait(closed)
+
+    def foresee(self, station: Station, outlook: Outlook) -> None:
+        """See `Desk.foresee`: it is asked about now, at low priority."""
+        if station.policy.early_look:
+            self._serving.start_soon(self._ask_early, station, outlook, station.early)
 
     def vlm(self) -> BatcherStatistics:
         """What became of the questions so far."""
@@ -118,6 +130,12 @@ class Pipeline:
         await self._stopping.wait()
         scope.cancel()
 
+    async def _ask_early(self, station: Station, outlook: Outlook, early: EarlyAnswers) -> None:
+        try:
+            await self._judge.foresee(outlook, station.book, early, station.policy)
+        except Exception as error:  # noqa: BLE001  a look ahead that fails costs nothing but itself
+            _log.error("early_look_failed", visit_id=outlook.evidence.visit_id, exc_info=error)
+
     async def _judge_orders(self, waiting: MemoryObjectReceiveStream[ClosedOrder]) -> None:
         async for closed in waiting:
             self._taken.set()
@@ -129,7 +147,14 @@ class Pipeline:
         if closed.unseen is not None:
             return self._judge.unseen(evidence, closed.epoch, closed.unseen)
         try:
-            return await self._judge.judge(evidence, closed.station.book, closed.epoch, closed.ended)
+            return await self._judge.judge(
+                evidence,
+                closed.station.book,
+                closed.epoch,
+                closed.ended,
+                early=closed.early,
+                policy=closed.station.policy,
+            )
         except Exception as error:  # noqa: BLE001  one order that cannot be judged must not end the watching
             _log.error("judging_failed", visit_id=evidence.visit_id, exc_info=error)
             return self._judge.unseen(evidence, closed.epoch, "judging_failed")
