@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from orderacc.errors import EngineError
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.engine import VlmAnswer, VlmRequest
+from orderacc.vlm.seat import EnginePolicy, EngineSeat, Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -268,3 +269,21 @@ def test_everyone_gets_exactly_one_outcome(steps: list[str], batch: int, queue: 
             group.cancel_scope.cancel()
 
     anyio.run(play)
+
+
+async def test_an_engine_that_has_rested_is_tried_however_quick_another_is() -> None:
+    sick, well = StagedEngine(name="sick", error=EngineError("no")), StagedEngine(name="well")
+    sick.open()
+    well.open()
+    batcher = VlmBatcher(
+        (EngineSeat(sick), EngineSeat(well, Role.FAIL_OVER)),
+        policy=EnginePolicy(breaker_threshold=1, breaker_cooldown_sec=0.01),
+    )
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        assert (await batcher.ask(request("a"))).engine == "well"
+        sick.error = None
+        with anyio.fail_after(20):
+            while (await batcher.ask(request("b"))).engine != "sick":  # noqa: ASYNC110  time is what it waits for
+                await anyio.sleep(0.001)
+        group.cancel_scope.cancel()

@@ -107,6 +107,15 @@ async def test_a_question_holds_the_picture_at_its_own_size_between_the_texts() 
     assert shape["schema"]["properties"]["items"]["items"]["properties"]["name"]["enum"] == list(NAMES)
 
 
+async def test_a_large_picture_arrives_whole() -> None:
+    picture = np.random.default_rng(1).integers(0, 255, (1400, 2240, 3), np.uint8)
+    async with staged() as server, engine_on(server.url) as engine:
+        await engine.generate([request_for(image=picture)])
+    content = server.questions[0]["messages"][0]["content"][1]["image_url"]["url"].partition(",")[2]
+    assert len(content) > 2**20
+    assert cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), 1).shape == picture.shape
+
+
 async def test_who_asks_and_how_urgently_goes_along() -> None:
     async with staged() as server, engine_on(server.url, token=SecretText(TOKEN)) as engine:
         await engine.generate([request_for(station_id="drive-1", priority=Priority.SPECULATIVE)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 LONGEST_ANSWER: Final = 4 * 2**20
 """Bytes of an answer that are read; a longer one is none."""
+
+LARGE_QUESTION: Final = 2**19
+"""Bytes of a question that are handed to the connection in one go."""
 
 
 class ChatClient:
@@ -73,7 +77,8 @@ class ChatClient:
     ) -> bytes | Refusal:
         async with self._open_session().post(
             endpoint.questions_url,
-            data=body,
+            # A large one is sent piece by piece, so that the event loop is not held up.
+            data=io.BytesIO(body) if len(body) > LARGE_QUESTION else body,
             headers={**headers, "Content-Type": "application/json", **self._authorization(endpoint)},
             timeout=aiohttp.ClientTimeout(total=patience, sock_connect=self._connect_timeout),
             # Elsewhere the token is nobody's business.
