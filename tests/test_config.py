@@ -166,8 +166,8 @@ rtsp: 1
         ":18:1 shutdown_grace: should be a finite number",
         ":19:1 results.file: is required",
         (
-            ":20:1 rtsp: there is no such key; there are: capture, menu, models, orders, picture, results, schema, "
-            "selection, shutdown_grace, stations, telemetry, tracking, validation, vlm"
+            ":20:1 rtsp: there is no such key; there are: capture, menu, models, orders, picture, results, scaling, "
+            "schema, selection, shutdown_grace, stations, telemetry, tracking, validation, vlm"
         ),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orderacc.config.load import json_schema, load_config
+from orderacc.config.scaling import ScalingConfig
 from orderacc.config.schema import (
     CaptureConfig,
     Config,
@@ -41,6 +42,7 @@ __all__ = [
     "RemoteVlmConfig",
     "ResultsConfig",
     "RtspSource",
+    "ScalingConfig",
     "SecretText",
     "SelectionConfig",
     "SimulatorSource",

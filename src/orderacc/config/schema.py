@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from orderacc.config.scaling import Scaling, ScalingConfig
 from orderacc.config.secrets import SecretText, url_with
 from orderacc.config.section import InputFile, Interval, ModelName, OutputFile, Seconds, Section, Share
 from orderacc.config.vlm import VlmConfig
@@ -176,6 +177,9 @@ class ModelsConfig(Section):
     """Folder with the weights of `easyocr`."""
     device: Literal["AUTO", "CPU", "GPU", "NPU"] = "CPU"
     """Where the detector and the slip reader run."""
+    detector_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """CPU threads of the detector: it looks at one frame on each at a time. By default a quarter of the cores, at
+    least one."""
 
 
 class SelectionConfig(Section):
@@ -269,6 +273,8 @@ class Config(JudgingConfig):
     """Patience with cameras."""
     picture: PictureConfig = PictureConfig()
     """Warnings about useless pictures."""
+    scaling: Scaling = ScalingConfig()
+    """What is given up when there is too much to do: `fixed`, `auto`, or the section."""
     orders: OrdersConfig | None = None
     """POS orders. Simulated stations bring their own."""
     menu: MenuConfig | None = None

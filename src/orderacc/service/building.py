@@ -11,6 +11,7 @@ from orderacc.perception.picture import PictureHealth, PictureSettings
 from orderacc.service.cameras import PosOrders, camera
 from orderacc.service.runtime import ask_policy
 from orderacc.service.station import Station
+from orderacc.service.thinning import Thinner, Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,13 +28,15 @@ class StationBuilder:
     Args:
         runtime: The models.
         config: How patient stations are with their cameras, when they warn of pictures, and where the POS orders are.
+        throttle: What cameras are held to when there is too much to do; recordings are looked at in full.
 
     Raises:
         ConfigError: If the orders' file is bad.
     """
 
-    def __init__(self, runtime: Runtime, config: Config) -> None:
+    def __init__(self, runtime: Runtime, config: Config, throttle: Throttle | None = None) -> None:
         self._runtime = runtime
+        self._throttle = throttle or Throttle()
         self._policy = capture_policy(config.capture)
         self._picture = picture_settings(config.picture)
         self._orders = PosOrders(config.orders)
@@ -74,6 +77,7 @@ class StationBuilder:
             new_eyes=new_eyes,
             live=seen_by.live,
             policy=ask_policy(self._runtime.config.selection, config, live=seen_by.live),
+            thinner=Thinner(config.fps, self._throttle) if seen_by.live else None,
         )
 
 

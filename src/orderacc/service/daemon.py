@@ -18,7 +18,9 @@ from orderacc.service.cameras import check_cameras
 from orderacc.service.pipeline import Pipeline
 from orderacc.service.results import VerdictLog
 from orderacc.service.runtime import Runtime
+from orderacc.service.scaler import Scaler, scaling_policy
 from orderacc.service.stations import StationSet
+from orderacc.service.thinning import Throttle
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -80,12 +82,17 @@ async def run_daemon(
                 await on_verdict(verdict)
 
         pipeline = Pipeline(runtime.judge, runtime.batcher, sink, grace=config.shutdown_grace)
-        stations = StationSet(pipeline, StationBuilder(runtime, config), config)
+        throttle = Throttle()
+        stations = StationSet(pipeline, StationBuilder(runtime, config, throttle), config)
         _log.info("started", stations=[station.id for station in config.stations], device=runtime.engine.device)
         try:
             async with anyio.create_task_group() as listening:
                 if hangups is not None:
                     listening.start_soon(_stop_on_signal, stations)
+                if config.scaling.mode == "auto":
+                    policy = scaling_policy(config.scaling, config.vlm.max_batch_size)
+                    scaler = Scaler(runtime.batcher, runtime.detector, runtime.judge, throttle, policy)
+                    listening.start_soon(scaler.run)
                 async with anyio.create_task_group() as watching:
                     await watching.start(stations.run)
                     task_status.started(stations)

@@ -46,13 +46,21 @@ class VlmSetup:
     view: tuple[int, int] | None
 
     @classmethod
-    def load(cls, config: JudgingConfig, menu: Menu, store: ModelStore | None = None) -> VlmSetup:
+    def load(
+        cls, config: JudgingConfig, menu: Menu, store: ModelStore | None = None, *, threads: int | None = None
+    ) -> VlmSetup:
         """Load whatever the configuration names. Takes seconds to minutes: call it from a worker thread.
+
+        Args:
+            config: Names it.
+            menu: What the model is asked about.
+            store: Where models are.
+            threads: CPU threads when the configuration does not say; all but one of the cores when None.
 
         Raises:
             ModelError: If a model or device is missing or broken, or does not know the menu.
         """
-        vlm = config.vlm
+        vlm = config.vlm.model_copy(update={"threads": config.vlm.threads or threads})
         seats: list[EngineSeat] = []
         label, view = "", None
         if vlm.local:

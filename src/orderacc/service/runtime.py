@@ -10,6 +10,7 @@ from orderacc.capture import Delivery, FrameReader
 from orderacc.domain.menus import Menu
 from orderacc.domain.verdicts import ModelVersions
 from orderacc.models.manifest import DEFAULT_VLM_VIEW
+from orderacc.models.runtime import usable_cores
 from orderacc.models.store import ModelStore
 from orderacc.perception.detector import Detector
 from orderacc.perception.observer import Observer
@@ -69,10 +70,14 @@ class Runtime:
         """
         menu = menu or Menu(DEMO_ITEMS)
         store = ModelStore()
+        cores = usable_cores()
+        detector_threads = config.models.detector_threads or max(1, cores // 4)
         detector = Detector.load(
-            store.resolve(config.models.detector, kind="detector").path, device=config.models.device
+            store.resolve(config.models.detector, kind="detector").path,
+            device=config.models.device,
+            threads=detector_threads,
         )
-        vlm = VlmSetup.load(config, menu, store)
+        vlm = VlmSetup.load(config, menu, store, threads=max(1, cores - detector_threads))
         settings = JudgeSettings(
             view_size=vlm.view or DEFAULT_VLM_VIEW,
             max_new_tokens=config.vlm.max_new_tokens,

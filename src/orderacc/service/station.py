@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orderacc.perception.picture import PictureHealth, PictureWarning
     from orderacc.selection.visits import StationTracker
     from orderacc.service.asking import AskPolicy
+    from orderacc.service.thinning import Thinner
 
 RECORDING_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Wall-clock time of frame time 0 of a recording whose start nobody stated."""
@@ -40,6 +41,7 @@ class StationState:
         ended: Whether it has stopped watching.
         failures: How often looking at a frame failed, and everything that looks was made anew.
         warnings: What is wrong with its picture.
+        thinned: Frames left out because there was too much to do.
     """
 
     frames: int = 0
@@ -48,6 +50,7 @@ class StationState:
     ended: bool = False
     failures: int = 0
     warnings: tuple[PictureWarning, ...] = ()
+    thinned: int = 0
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ class Station:
         live: Whether its frames never end: a camera, or a recording that starts over.
         policy: How its orders are asked about.
         early: What was asked about the order that is open now.
+        thinner: Leaves frames out when there is too much to do; None looks at all.
         state: What it is doing now.
     """
 
@@ -109,6 +113,7 @@ class Station:
     live: bool = False
     policy: AskPolicy = DEFAULT_POLICY
     early: EarlyAnswers = field(default_factory=EarlyAnswers)
+    thinner: Thinner | None = None
     state: StationState = field(default_factory=StationState)
 
     @property
@@ -125,6 +130,13 @@ class Station:
     def tracker(self) -> StationTracker:
         """Tells its orders apart."""
         return self.eyes.tracker
+
+    def leaves_out(self, frame: Frame) -> bool:
+        """Whether a frame is not looked at because there is too much to do."""
+        order_open = self.tracker.open_since is not None
+        left_out = self.thinner is not None and not self.thinner.wants(frame.at, order_open=order_open)
+        self.state.thinned += left_out
+        return left_out
 
     def epoch_by(self, frame: Frame) -> datetime:
         """Wall-clock time of frame time 0, which the first frame of a live station decides."""

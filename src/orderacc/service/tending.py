@@ -86,7 +86,14 @@ class TendedStation:
         if state.error is not None and last_error is None:
             code = state.error.code if isinstance(state.error, OrderAccError) else "station_crashed"
             last_error = LastError(code, redact_text(str(state.error)), health.at)
-        return replace(health, failures=MappingProxyType(failures), last_error=last_error, warnings=state.warnings)
+        return replace(
+            health,
+            kept=health.kept - state.thinned,
+            dropped=MappingProxyType({**health.dropped, "thinned": state.thinned}),
+            failures=MappingProxyType(failures),
+            last_error=last_error,
+            warnings=state.warnings,
+        )
 
     async def _watch(self, desk: Desk) -> bool:
         """Watch the station, made anew if it has broken down; False when it is to be tried again."""

@@ -71,6 +71,8 @@ async def watch(station: Station, desk: Desk) -> None:
         async with station.reader as frames:
             async for frame in frames:
                 station.epoch_by(frame)
+                if station.leaves_out(frame):
+                    continue
                 known = _open_order(station.tracker)
                 try:
                     ended, outlook = await _look(station, frame)
