@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 GONE_FOR: Final = 0.3
 """Seconds without an item in view after which they seem to be gone, not just hidden by a hand."""
 
+SHORTEST: Final = 2.5
+"""Seconds that an order stays at least: what is hidden sooner will be seen again."""
+
 STILL_FOR: Final = 1.0
 """Seconds without motion after which what lies there seems to be all."""
 
@@ -79,8 +82,10 @@ class Moments:
         self._follow(at, count, moved=observation.change > MOVED or bool(observation.hands))
         if self._empty_since is not None and not self._told_gone and _passed(self._empty_since, at, GONE_FOR):
             self._told_gone = True
+            if not _passed(visit[0], at, SHORTEST):
+                return None
             evidence = tracker.outlook(at)
-            return Outlook(evidence, gone=True) if evidence is not None else None
+            return Outlook(self.settled(evidence), gone=True) if evidence is not None else None
         if self._still_since is not None and not self._told_still and count and count >= self._most:
             return self._note(at, tracker) if _passed(self._still_since, at, STILL_FOR) else None
         return None
@@ -130,7 +135,7 @@ class Moments:
         best = asking_order(evidence.frames)[0]
         if best.frame.at >= self._still_since:
             self._stills.append(_Still(self._still_since, at, best))
-        return Outlook(evidence, gone=False)
+        return Outlook(self.settled(evidence), gone=False)
 
 
 def _passed(since: float, at: float, seconds: float) -> bool:
