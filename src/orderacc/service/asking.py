@@ -5,6 +5,8 @@ detector has looked at all of them and is the second witness:
 
 - An order is `accurate` by one answer when that answer is sure, and the boxes of no chosen frame speak of a piece more
   or less than the answer does. Pieces no detector label covers have no second witness; they need a second answer.
+- Where several names share a detector label, boxes cannot tell them apart. So every such piece must lie where one lay
+  in a frame that was asked about: one look-alike may have been bagged before another came.
 - Everything else needs a second answer at least, and ends there when both answers and all boxes agree.
 - Whatever is then still in doubt gets all answers there are.
 
@@ -19,9 +21,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from orderacc.domain.detections import NOT_ITEMS
+from orderacc.validation.fuse import SAME_PLACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from orderacc.domain.evidence import Candidate
     from orderacc.domain.menus import Menu
@@ -117,7 +120,7 @@ def one_may_do(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Me
 
 
 def says_enough(
-    verdict: Verdict, seen: Iterable[SeenItem], frames: Sequence[Candidate], menu: Menu, *, asked: int
+    verdict: Verdict, seen: Iterable[SeenItem], frames: Sequence[Candidate], menu: Menu, *, asked: Collection[Candidate]
 ) -> bool:
     """Whether further answers would change nothing; see the text of this module.
 
@@ -126,9 +129,9 @@ def says_enough(
         seen: The fused answers it was made from.
         frames: All chosen frames, those not asked about included.
         menu: Says which detector label covers which item.
-        asked: How many answers there are.
+        asked: The frames the answers are about.
     """
-    if verdict.status == "unsure" or (verdict.status != "accurate" and asked < 2) or verdict.confidence < SURE:
+    if verdict.status == "unsure" or (verdict.status != "accurate" and len(asked) < 2) or verdict.confidence < SURE:
         return False
     said = Counter[str]()
     for line in seen:
@@ -137,9 +140,9 @@ def says_enough(
         label = menu.group_of(line.name)
         if label is not None:
             said[label] += line.quantity
-        elif asked < 2:
+        elif len(asked) < 2:
             return False
-    return +said == _most_shown(frames, menu)
+    return +said == _most_shown(frames, menu) and not _other_look_alikes(frames, menu, asked)
 
 
 def frames_affordable(pressure: float) -> int | None:
@@ -154,6 +157,19 @@ def frames_affordable(pressure: float) -> int | None:
     if pressure >= one:
         return 1
     return 2 if pressure >= two else None
+
+
+def _other_look_alikes(frames: Iterable[Candidate], menu: Menu, asked: Collection[Candidate]) -> bool:
+    """Whether a frame that was not asked about shows a piece, one of several names, that may be in none that was."""
+    labels = Counter(item.group for item in menu.items)
+    known = [found for frame in asked for found in frame.detections]
+    return any(
+        labels[found.label] > 1
+        and not any(one.label == found.label and one.box.iou(found.box) >= SAME_PLACE for one in known)
+        for frame in frames
+        if frame not in asked
+        for found in frame.detections
+    )
 
 
 def _most_shown(frames: Iterable[Candidate], menu: Menu) -> Counter[str]:

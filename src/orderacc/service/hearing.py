@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import defaultdict
 from dataclasses import replace
@@ -35,6 +34,10 @@ class Hearing:
         menu: What the model may answer.
         strategy: How names are compared.
         threshold: Score from which two names are the same.
+
+    Attributes:
+        failed: Whether a frame that was asked about got no answer, or none that could be understood.
+        enough: Whether further answers would change nothing.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Hearing:
         self._strategy = strategy
         self._threshold = threshold
         self._looks: list[FrameAnswer] = []
+        self._asked: list[Candidate] = []
         self._answers: list[VlmAnswer] = []
         self._queue_ms = self._engine_ms = self._judging_ms = 0.0
         self._verdict: Verdict | None = None
@@ -66,7 +70,7 @@ class Hearing:
 
     async def hear(
         self,
-        ask: Callable[[Candidate], Awaitable[VlmAnswer | None]],
+        ask: Callable[[Sequence[Candidate]], Awaitable[Sequence[VlmAnswer | None]]],
         sequence: Sequence[Candidate],
         *,
         adaptive: bool,
@@ -74,13 +78,13 @@ class Hearing:
         """Ask about frames.
 
         Args:
-            ask: Asks about one; None when the model failed on it.
+            ask: Asks about some at once; gives None for those the model failed on.
             sequence: The frames that may be asked about, in order.
             adaptive: Whether to stop as soon as it is enough; else all are asked about at once.
         """
         for part in rounds(sequence, self._expected, self._menu) if adaptive else (tuple(sequence),):
             began = time.monotonic()
-            answers = await asyncio.gather(*(ask(candidate) for candidate in part))
+            answers = await ask(part)
             self._clock((time.monotonic() - began) * 1000, answers)
             began = time.monotonic()
             self._take(part, answers)
@@ -102,6 +106,7 @@ class Hearing:
                 self._answers.append(answer)
             if look is not None:
                 self._looks.append(look)
+                self._asked.append(candidate)
         if not self._looks:
             return
         seen = fuse(self._looks, self._menu)
@@ -109,7 +114,7 @@ class Hearing:
         self.enough = (
             not self.failed
             and all(answer.complete and _sure_of_words(answer) for answer in self._answers)
-            and says_enough(self._verdict, seen, self._frames, self._menu, asked=len(self._looks))
+            and says_enough(self._verdict, seen, self._frames, self._menu, asked=self._asked)
         )
 
 

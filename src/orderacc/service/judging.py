@@ -15,7 +15,7 @@ from orderacc.service.questions import EarlyAnswers, Questions
 from orderacc.vlm.view_rules import ViewRules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from orderacc.domain.evidence import Candidate, Evidence
@@ -146,9 +146,9 @@ class OrderJudge:
                 return
             sequence = sequence[:1]
 
-        async def ask(candidate: Candidate) -> VlmAnswer | None:
-            request_id = f"{evidence.visit_id}/early/{candidate.frame.index}"
-            return None if early.closed else await self._questions.ask_early(request_id, candidate, early)
+        async def ask(part: Sequence[Candidate]) -> Sequence[VlmAnswer | None]:
+            ids = {f"{evidence.visit_id}/early/{one.frame.index}": one for one in part}
+            return [None] * len(part) if early.closed else await self._questions.ask_early(ids, early)
 
         await self._hearing(evidence, order).hear(ask, sequence, adaptive=policy.adaptive)
 
@@ -181,10 +181,10 @@ class OrderJudge:
         allowed = self._affordable(evidence, early, policy)
         if not allowed:
             return undetermined("overloaded", expected=order.items)
-        places = {candidate.frame: index for index, candidate in enumerate(evidence.frames)}
 
-        async def ask(candidate: Candidate) -> VlmAnswer | None:
-            return await self._questions.ask(f"{evidence.visit_id}/{places[candidate.frame]}", candidate, early)
+        async def ask(part: Sequence[Candidate]) -> Sequence[VlmAnswer | None]:
+            ids = {f"{evidence.visit_id}/{evidence.frames.index(one)}": one for one in part}
+            return await self._questions.ask(ids, early)
 
         hearing = self._hearing(evidence, order)
         await hearing.hear(ask, allowed, adaptive=policy.adaptive)

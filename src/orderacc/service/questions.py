@@ -15,10 +15,11 @@ from orderacc.vlm.engine import Priority, VlmRequest
 from orderacc.vlm.prompt import answer_grammar, build_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
 
+    from orderacc.domain.detections import Box
     from orderacc.domain.evidence import Candidate
-    from orderacc.domain.frames import Frame
+    from orderacc.domain.frames import Frame, Image
     from orderacc.domain.menus import Menu
     from orderacc.vlm.batcher import VlmBatcher
     from orderacc.vlm.engine import VlmAnswer
@@ -30,7 +31,6 @@ class _Early:
     """A question asked ahead of time."""
 
     request_id: str
-    tokens: int = 0
     answer: VlmAnswer | None = None
     settled: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -128,59 +128,78 @@ class Questions:
         """How full the queue is, 0 to 1."""
         return self._batcher.pressure
 
-    async def ask(self, request_id: str, candidate: Candidate, early: EarlyAnswers | None = None) -> VlmAnswer | None:
-        """Ask about a frame of an order that has ended.
+    async def ask(self, candidates: Mapping[str, Candidate], early: EarlyAnswers) -> list[VlmAnswer | None]:
+        """Ask about frames of an order that has ended, all at once.
 
         Args:
-            request_id: Unique among the questions that wait.
-            candidate: The frame.
-            early: What was asked about the order before; its answer is used, or waited for with all haste.
+            candidates: The frames, by ids that are unique among the questions that wait.
+            early: What was asked about the order before; its answers are used, or waited for with all haste.
 
         Returns:
-            The answer; None when the model failed.
+            The answers; None where the model failed.
         """
-        known = early.find(candidate.frame) if early is not None else None
-        if known is not None:
-            self._batcher.hurry(known.request_id)
-            await known.settled.wait()
-            if known.answer is not None:
-                self.counters.early_used += 1
-                return known.answer
-        return await self._ask(request_id, candidate, Priority.CLOSING)
+        views = await self._views([one for one in candidates.values() if early.find(one.frame) is None])
 
-    async def ask_early(self, request_id: str, candidate: Candidate, early: EarlyAnswers) -> VlmAnswer | None:
-        """Ask about a frame of an order that is still open, once.
+        async def answer(request_id: str, candidate: Candidate) -> VlmAnswer | None:
+            known = early.find(candidate.frame)
+            if known is not None:
+                self._batcher.hurry(known.request_id)
+                await known.settled.wait()
+                if known.answer is not None:
+                    self.counters.early_used += 1
+                    return known.answer
+            view = views.get(candidate.frame)
+            if view is None:
+                view = (await self._views([candidate]))[candidate.frame]
+            return await self._ask(request_id, candidate.frame, view, Priority.CLOSING)
+
+        return await asyncio.gather(*(answer(key, one) for key, one in candidates.items()))
+
+    async def ask_early(self, candidates: Mapping[str, Candidate], early: EarlyAnswers) -> list[VlmAnswer | None]:
+        """Ask about frames of an order that is still open, each once.
 
         Returns:
-            The answer; None when the model failed, or had no time for it.
+            The answers; None where the model failed, or the order ended without that frame.
         """
-        known = early.find(candidate.frame)
-        if known is None:
-            known = early.begin(candidate.frame, request_id)
-            try:
-                with known.scope:
-                    known.answer = await self._ask(request_id, candidate, Priority.SPECULATIVE)
-            finally:
-                known.settled.set()
-            if known.answer is not None:
-                self.counters.early_calls += 1
-                self.counters.early_tokens += known.answer.visual_tokens
-        await known.settled.wait()
-        return known.answer
+        fresh = {early.begin(one.frame, key): one for key, one in candidates.items() if early.find(one.frame) is None}
+        asked = [early.find(one.frame) for one in candidates.values()]
+        try:
+            views = await self._views(list(fresh.values()))
+            await asyncio.gather(*(self._ask_one_early(new, one.frame, views[one.frame]) for new, one in fresh.items()))
+        finally:
+            for new in fresh:
+                new.settled.set()
+        for known in asked:
+            if known is not None:
+                await known.settled.wait()
+        return [None if known is None else known.answer for known in asked]
 
-    async def _ask(self, request_id: str, candidate: Candidate, priority: Priority) -> VlmAnswer | None:
-        boxes = [found.box for found in candidate.detections if found.label not in NOT_ITEMS]
-        view = await asyncio.to_thread(self._view.cut, candidate.frame.image, boxes)
-        deadline = None if self._patience is None else time.monotonic() + self._patience
+    async def _ask_one_early(self, early: _Early, frame: Frame, view: Image) -> None:
+        with early.scope:
+            early.answer = await self._ask(early.request_id, frame, view, Priority.SPECULATIVE)
+        early.settled.set()
+        if early.answer is not None:
+            self.counters.early_calls += 1
+            self.counters.early_tokens += early.answer.visual_tokens
+
+    async def _views(self, candidates: Sequence[Candidate]) -> dict[Frame, Image]:
+        """The pictures of frames; questions asked about together then reach the queue together."""
+
+        def cut() -> dict[Frame, Image]:
+            return {one.frame: self._view.cut(one.frame.image, _item_boxes(one)) for one in candidates}
+
+        return await asyncio.to_thread(cut) if candidates else {}
+
+    async def _ask(self, request_id: str, frame: Frame, view: Image, priority: Priority) -> VlmAnswer | None:
         request = VlmRequest(
             request_id,
             view,
             self._prompt,
             self._grammar,
             self._max_new_tokens,
-            station_id=candidate.frame.station_id,
+            station_id=frame.station_id,
             priority=priority,
-            deadline=deadline,
+            deadline=None if self._patience is None else time.monotonic() + self._patience,
         )
         try:
             answer = await self._batcher.ask(request)
@@ -189,3 +208,7 @@ class Questions:
         self.counters.calls += 1
         self.counters.visual_tokens += answer.visual_tokens
         return answer
+
+
+def _item_boxes(candidate: Candidate) -> list[Box]:
+    return [found.box for found in candidate.detections if found.label not in NOT_ITEMS]

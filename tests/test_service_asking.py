@@ -1,0 +1,297 @@
+"""Fewer questions: which frame first, when an answer is enough, what is given up under pressure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import anyio
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orderacc.domain.detections import Box, Detection
+from orderacc.domain.evidence import Candidate, Evidence
+from orderacc.domain.frames import Frame
+from orderacc.domain.menus import Menu, MenuItem
+from orderacc.domain.orders import Item
+from orderacc.domain.verdicts import ModelVersions
+from orderacc.errors import EngineError
+from orderacc.orders import FixedOrders
+from orderacc.service.asking import AskPolicy, asking_order, frames_affordable, one_may_do, pieces, rounds
+from orderacc.service.judging import JudgeSettings, OrderJudge
+from orderacc.testing import StagedEngine
+from orderacc.vlm.batcher import VlmBatcher
+from orderacc.vlm.engine import Priority, VlmAnswer, VlmRequest
+from orderacc.vlm.prompt import format_answer
+
+MENU = Menu(
+    (
+        MenuItem("Burger", group="burger"),
+        MenuItem("Small Fries", group="fries"),
+        MenuItem("Large Fries", group="fries"),
+        MenuItem("Cola", group="cola"),
+        MenuItem("Toy"),
+    )
+)
+GROUP = {item.name: item.group for item in MENU.items}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ADAPTIVE, ALL = AskPolicy(), AskPolicy(adaptive=False)
+
+
+LABELS = ("burger", "fries", "cola", "hand")
+
+
+def frame(index: int, boxes: dict[str, int], *, score: float = 1.0, row: int = 0) -> Candidate:
+    """A frame whose picture is one grey that says which frame it is; pieces of a label lie side by side in a row."""
+    places = [(label, 40 * LABELS.index(label) + 10 * nth) for label, count in boxes.items() for nth in range(count)]
+    detections = tuple(Detection(label, 0.9, Box(x, row, x + 8, row + 8)) for label, x in places)
+    return Candidate(Frame("s", index, index / 10, np.full((20, 200, 3), index, np.uint8)), detections, score)
+
+
+def boxes_of(items: dict[str, int]) -> dict[str, int]:
+    found = Counter[str]()
+    for name, count in items.items():
+        if GROUP[name]:
+            found[GROUP[name]] += count
+    return dict(found)
+
+
+class Scene:
+    """An order's frames: what each shows and what the model says about it, and which were asked about."""
+
+    def __init__(self, *shown, said=None, boxes=None, batcher=None, rows=None):
+        boxes, rows = boxes or list(map(boxes_of, shown)), rows or [0] * len(shown)
+        self.frames = [frame(index, boxes[index], row=rows[index]) for index in range(len(shown))]
+        self.said = list(said or shown)
+        self.asked: list[int] = []
+        self.engine = StagedEngine(self._answer)
+        self.batcher = batcher or VlmBatcher(self.engine)
+
+    def _answer(self, request: VlmRequest) -> str:
+        index = int(request.image[0, 0, 0])
+        self.asked.append(index)
+        if self.said[index] is None:
+            raise EngineError("it fails on this one")
+        return format_answer(self.said[index], MENU.names)
+
+    async def judge(self, paid: dict[str, int], policy=ADAPTIVE):
+        judge = OrderJudge(self.batcher, MENU, JudgeSettings((56, 56)), ModelVersions())
+        evidence = Evidence("s-1", "s", "7", None, tuple(self.frames), 0, 10, "empty")
+        book = FixedOrders({"7": [Item(name, count) for name, count in paid.items()]})
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                await group.start(self.batcher.run)
+                verdict = await judge.judge(evidence, book, EPOCH, 0.0, policy=policy)
+                group.cancel_scope.cancel()
+        return verdict
+
+
+BOTH = {"Burger": 1, "Cola": 1}
+
+shown_pieces = st.dictionaries(st.sampled_from(LABELS), st.integers(1, 3))
+
+
+@given(st.lists(st.tuples(shown_pieces, st.sampled_from([0.5, 1.0])), min_size=1, max_size=6))
+def test_each_frame_once_and_each_adds_the_most(shown):
+    frames = [frame(index, boxes, score=score) for index, (boxes, score) in enumerate(shown)]
+    order = asking_order(frames)
+    assert sorted(one.frame.index for one in order) == list(range(len(frames)))
+    covered = Counter[str]()
+    for place, chosen in enumerate(order):
+        best = max((covered | pieces(other)).total() for other in order[place:])
+        covered |= pieces(chosen)
+        assert covered.total() == best
+
+
+@given(st.lists(shown_pieces, min_size=1, max_size=6), st.sampled_from([BOTH, {"Toy": 1}, {"Unheard of": 1}]))
+def test_rounds_are_the_sequence_in_parts(shown, paid):
+    sequence = asking_order([frame(index, boxes) for index, boxes in enumerate(shown)])
+    parts = rounds(sequence, [Item(*line) for line in paid.items()], MENU)
+    assert [one for part in parts for one in part] == list(sequence)
+    assert all(parts)
+
+
+@pytest.mark.anyio
+async def test_one_answer_is_enough_for_an_order_that_is_all_there():
+    counter = Scene({"Burger": 1}, BOTH, {"Cola": 1})
+    verdict = await counter.judge(BOTH)
+    assert (verdict.status, verdict.vlm_calls, counter.asked) == ("accurate", 1, [1])
+    assert len(verdict.frames) == 3
+
+
+@pytest.mark.anyio
+async def test_what_is_wrong_is_looked_at_twice_and_both_questions_leave_together():
+    counter = Scene({"Burger": 1}, {"Burger": 1}, {"Burger": 1})
+    verdict = await counter.judge(BOTH)
+    assert (verdict.status, verdict.vlm_calls) == ("inaccurate", 2)
+    assert [len(batch) for batch in counter.engine.batches] == [2]
+
+
+@pytest.mark.anyio
+async def test_what_only_the_model_can_tell_is_asked_twice_too():
+    paid = {"Burger": 1, "Large Fries": 1}
+    counter = Scene(*[{"Burger": 1, "Small Fries": 1}] * 3)
+    verdict = await counter.judge(paid)
+    assert (verdict.status, verdict.vlm_calls) == ("inaccurate", 2)
+    assert [len(batch) for batch in counter.engine.batches] == [1, 1]
+
+
+@pytest.mark.anyio
+async def test_things_bagged_early_are_found_in_another_frame():
+    counter = Scene({"Burger": 1}, {"Cola": 1}, {"Cola": 1})
+    verdict = await counter.judge(BOTH)
+    assert (verdict.status, verdict.vlm_calls) == ("accurate", 2)
+    assert 0 in counter.asked
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        pytest.param([{"burger": 1, "cola": 1}, {"burger": 2, "cola": 1}, {"burger": 1, "cola": 1}], id="elsewhere"),
+        pytest.param([{"burger": 1}, {"burger": 1}, {"burger": 1}], id="in all frames"),
+    ],
+)
+async def test_witnesses_that_disagree_are_all_heard(boxes):
+    counter = Scene(BOTH, BOTH, BOTH, boxes=boxes)
+    verdict = await counter.judge(BOTH)
+    assert verdict.vlm_calls == 3
+
+
+@pytest.mark.anyio
+async def test_an_item_without_a_second_witness_is_asked_about_twice():
+    counter = Scene(*[{"Burger": 1, "Toy": 1}] * 3)
+    verdict = await counter.judge({"Burger": 1, "Toy": 1})
+    assert (verdict.status, verdict.vlm_calls) == ("accurate", 2)
+    assert [len(batch) for batch in counter.engine.batches] == [2]
+
+
+@pytest.mark.anyio
+async def test_a_name_only_the_pos_uses_is_no_reason_to_ask_more():
+    counter = Scene({"Burger": 1}, {"Burger": 1})
+    verdict = await counter.judge({"Burgers": 1})
+    assert (verdict.status, verdict.vlm_calls) == ("accurate", 1)
+
+
+@pytest.mark.anyio
+async def test_an_answer_the_model_itself_doubts_is_not_enough():
+    class Doubting(StagedEngine):
+        async def generate(self, requests):
+            return [
+                VlmAnswer(one.request_id, answer.text, "stop", 1, 1, 1, 1.0, token_confidence=0.5)
+                for one, answer in zip(requests, await super().generate(requests), strict=True)
+            ]
+
+    counter = Scene(BOTH, BOTH, BOTH)
+    counter.engine = Doubting(counter._answer)
+    counter.batcher = VlmBatcher(counter.engine)
+    assert (await counter.judge(BOTH)).vlm_calls == 3
+
+
+@pytest.mark.anyio
+async def test_a_first_answer_that_fails_leads_to_the_others_and_never_to_accurate():
+    counter = Scene({"Burger": 1}, BOTH, {"Cola": 1}, said=[{"Burger": 1}, None, {"Cola": 1}])
+    verdict = await counter.judge(BOTH)
+    assert (verdict.status, verdict.reason, verdict.vlm_calls) == ("unsure", "engine_failed", 2)
+
+
+@pytest.mark.anyio
+async def test_without_adaptive_evidence_all_are_asked_about_at_once():
+    counter = Scene(BOTH, BOTH, BOTH)
+    verdict = await counter.judge(BOTH, ALL)
+    assert (verdict.status, verdict.vlm_calls) == ("accurate", 3)
+    assert [len(batch) for batch in counter.engine.batches] == [3]
+
+
+@pytest.mark.anyio
+async def test_a_look_alike_that_lies_elsewhere_is_looked_at_too():
+    fries, small = {"Burger": 1, "Large Fries": 1}, {"Burger": 1, "Small Fries": 1}
+    same_place = Scene(fries, fries, small)
+    assert (await same_place.judge(fries)).vlm_calls == 1
+    elsewhere = Scene(fries, small, rows=[0, 10])
+    assert (await elsewhere.judge(fries)).vlm_calls == 2
+    assert (await Scene(BOTH, BOTH, rows=[0, 10]).judge(BOTH)).vlm_calls == 1
+
+
+pieces_of_one_name_each = st.dictionaries(st.sampled_from(["Burger", "Large Fries", "Cola"]), st.integers(1, 2))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(pieces_of_one_name_each, min_size=1, max_size=3), pieces_of_one_name_each.filter(bool))
+def test_perfect_witnesses_need_fewer_questions_for_the_same_verdict(shown, paid):
+    few = anyio.run(Scene(*shown).judge, paid)
+    every = anyio.run(Scene(*shown).judge, paid, ALL)
+    for what in ("status", "missing", "extra", "quantity_mismatch", "matched"):
+        assert getattr(few, what) == getattr(every, what)
+    assert few.vlm_calls <= every.vlm_calls == len(shown)
+    if few.status == "inaccurate":
+        assert few.vlm_calls >= min(2, len(shown))
+
+
+def test_what_was_paid_for_is_all_there_or_not():
+    both = frame(0, {"burger": 1, "cola": 1})
+    assert one_may_do([both], [Item("Burger"), Item("Cola")], MENU)
+    assert not one_may_do([both], [Item("Burger", 2), Item("Cola")], MENU)
+    assert not one_may_do([both, frame(1, {"burger": 2})], [Item("Burger", 2), Item("Cola")], MENU)
+    assert not one_may_do([], [Item("Burger")], MENU)
+
+
+@given(st.floats(0, 1))
+def test_the_fuller_the_queue_the_fewer_the_frames(pressure):
+    most = frames_affordable(pressure)
+    assert most == (0 if pressure >= 1 else 1 if pressure >= 0.75 else 2 if pressure >= 0.5 else None)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("waiting", "paid", "status", "reason", "calls"),
+    [
+        (0, {"Burger": 2}, "inaccurate", None, 3),
+        (4, {"Burger": 2}, "unsure", "overloaded", 2),
+        (6, {"Burger": 2}, "unsure", "overloaded", 1),
+        (6, BOTH, "accurate", None, 1),
+        (8, BOTH, "undetermined", "overloaded", 0),
+    ],
+)
+async def test_a_counter_that_cannot_wait_gives_up_frames_before_orders(waiting, paid, status, reason, calls):
+    """Everything the model says of the third frame alone, so that two answers leave something open."""
+    free = anyio.Event()
+
+    class Busy(StagedEngine):
+        async def generate(self, requests):
+            await free.wait()
+            return await super().generate(requests)
+
+    said = [BOTH, BOTH, BOTH]
+    boxes = [{"burger": 1, "cola": 1}] * 3 if paid is BOTH else [{"burger": 1, "cola": 1}] * 2 + [{"burger": 2}]
+    counter = Scene(*said, boxes=boxes)
+    counter.engine = Busy(counter._answer)
+    batcher = VlmBatcher(counter.engine, max_batch_size=1, queue_size=8)
+    judge = OrderJudge(batcher, MENU, JudgeSettings((56, 56)), ModelVersions())
+    evidence = Evidence("s-1", "s", "7", None, tuple(counter.frames), 0, 10, "empty")
+    book = FixedOrders({"7": [Item(name, count) for name, count in paid.items()]})
+    given = []
+
+    async def ask(number):
+        await batcher.ask(VlmRequest(f"other {number}", np.zeros((28, 28, 3), np.uint8), "", priority=Priority.CLOSING))
+
+    async def close():
+        given.append(await judge.judge(evidence, book, EPOCH, 0.0, policy=AskPolicy(hurried=True)))
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            await group.start(batcher.run)
+            async with anyio.create_task_group() as askers:
+                for number in range(waiting + 1):  # the first is with the engine
+                    askers.start_soon(ask, number)
+                await anyio.wait_all_tasks_blocked()
+                assert batcher.pressure == waiting / 8
+                askers.start_soon(close)
+                await anyio.wait_all_tasks_blocked()
+                free.set()
+            group.cancel_scope.cancel()
+    verdict = given[0]
+    assert (verdict.status, verdict.reason, verdict.vlm_calls) == (status, reason, calls)
+    assert verdict.order_id == "7"
