@@ -1,0 +1,76 @@
+"""The picture the model gets: one size for a model trained on it, else as large as the smallest item needs."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orderacc.domain.detections import Box
+from orderacc.vlm.engine import TOKEN_SIDE
+from orderacc.vlm.view_rules import LEAST_SIDE, ViewRules, fitted_window
+
+MOST = 756 * 504
+
+
+@st.composite
+def scenes(draw):
+    width, height = draw(st.integers(160, 1920)), draw(st.integers(120, 1080))
+    boxes = []
+    for _ in range(draw(st.integers(1, 6))):
+        x1, y1 = draw(st.floats(0, width - 8)), draw(st.floats(0, height - 8))
+        x2, y2 = draw(st.floats(x1 + 4, width)), draw(st.floats(y1 + 4, height))
+        boxes.append(Box(x1, y1, x2, y2))
+    return (width, height), boxes
+
+
+@given(scenes(), st.integers(28, 448))
+def test_a_fitted_window_holds_every_box_within_the_frame_and_the_budget(scene, side):
+    (width, height), boxes = scene
+    window, size = fitted_window((width, height), boxes, side, MOST)
+    assert 0 <= window.x1 <= min(box.x1 for box in boxes) + 1e-6
+    assert 0 <= window.y1 <= min(box.y1 for box in boxes) + 1e-6
+    assert max(box.x2 for box in boxes) - 1e-6 <= window.x2 <= width + 1e-6
+    assert max(box.y2 for box in boxes) - 1e-6 <= window.y2 <= height + 1e-6
+    assert size[0] * size[1] <= MOST
+    assert all(edge % TOKEN_SIDE == 0 and edge >= LEAST_SIDE * TOKEN_SIDE for edge in size)
+
+
+@given(scenes(), st.integers(28, 448))
+def test_a_fitted_picture_is_not_squeezed_by_more_than_a_token_at_the_frames_edge(scene, side):
+    frame, boxes = scene
+    window, size = fitted_window(frame, boxes, side, MOST)
+    scales = size[0] / (window.x2 - window.x1), size[1] / (window.y2 - window.y1)
+    for edge, scale in zip(size, scales, strict=True):
+        lacking = edge * (1 - min(scales) / scale)
+        assert lacking < TOKEN_SIDE + 1e-6 or edge == LEAST_SIDE * TOKEN_SIDE
+
+
+def test_the_smallest_item_decides():
+    large, small = Box(300, 300, 500, 500), Box(600, 300, 650, 350)
+    _, coarse = fitted_window((1280, 720), [large], 84, MOST)
+    _, fine = fitted_window((1280, 720), [large, small], 84, MOST)
+    assert coarse[0] * coarse[1] < fine[0] * fine[1]
+    window, size = fitted_window((1280, 720), [large], 84, MOST)
+    assert abs(size[0] / (window.x2 - window.x1) * 200 - 84) < 1
+
+
+def test_a_frame_is_not_enlarged():
+    window, size = fitted_window((1280, 720), [Box(100, 100, 130, 130), Box(700, 500, 800, 600)], 448, MOST)
+    assert size[0] <= window.x2 - window.x1 + TOKEN_SIDE
+
+
+def test_a_model_with_a_size_of_its_own_gets_that():
+    picture = np.zeros((720, 1280, 3), np.uint8)
+    for boxes in ([], [Box(600, 300, 650, 350)]):
+        assert ViewRules((252, 168)).cut(picture, boxes).shape == (168, 252, 3)
+
+
+def test_other_models_get_fewer_tokens_for_less_on_the_counter():
+    picture = np.zeros((720, 1280, 3), np.uint8)
+    rules = ViewRules((756, 504), 84)
+    few = rules.cut(picture, [Box(600, 300, 700, 400)])
+    many = rules.cut(picture, [Box(100, 100, 200, 200), Box(1100, 500, 1200, 600)])
+    none = rules.cut(picture, [])
+    assert few.size < many.size <= none.size == 756 * 504 * 3
+    assert all(edge % TOKEN_SIDE == 0 for one in (few, many, none) for edge in one.shape[:2])
