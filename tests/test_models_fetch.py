@@ -152,7 +152,10 @@ def test_nobody_at_home_is_a_clear_error(hub: Hub, tmp_path: Path) -> None:
     assert caught.value.code == "fetch_failed"
 
 
-def test_the_command_fetches_and_lists(hub: Hub, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_command_fetches_and_lists(
+    hub: Hub, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # a pipe has no width; whoever runs the tests may have set one
     with pytest.raises(SystemExit) as caught:
         main(["models", "fetch", REPOSITORY, "--endpoint", hub.url])
     assert caught.value.code == 0
