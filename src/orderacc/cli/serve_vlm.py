@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "ORDERACC_SERVE_TOKEN"  # noqa: S105  the name of the place, not what is there
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
 app = typer.Typer()
 
 
@@ -45,7 +47,8 @@ def serve_vlm(
     from orderacc.models.store import ModelStore
     from orderacc.telemetry import configure_logs
     from orderacc.vlm.batcher import VlmBatcher
-    from orderacc.vlm.genai import DEFAULT_MAX_PIXELS, GenaiEngine
+    from orderacc.vlm.genai import GenaiEngine
+    from orderacc.vlm.genai_settings import DEFAULT_MAX_PIXELS
     from orderacc.vlm.seat import EngineSeat
     from orderacc.vlm.serve import ServeSettings
 
@@ -64,6 +67,7 @@ async def _serve(batcher: VlmBatcher, settings: ServeSettings) -> None:
 
     import anyio
 
+    from orderacc.telemetry import get_logger
     from orderacc.vlm.serve import serve_vlm
 
     stop = anyio.Event()
@@ -72,6 +76,8 @@ async def _serve(batcher: VlmBatcher, settings: ServeSettings) -> None:
             async with anyio.create_task_group() as group:
                 address = await group.start(serve_vlm, batcher, settings, stop)
                 print(f"{settings.model}: {address}", flush=True)
+                if settings.token is None and settings.host not in LOOPBACK:
+                    get_logger(__name__).warning("no_token", meaning="whoever reaches this address may ask")
                 await anext(aiter(received))
                 stop.set()
     finally:

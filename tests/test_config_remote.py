@@ -1,0 +1,101 @@
+"""The section `vlm.remote`: what it takes, what it refuses, and that nobody sees its secrets."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orderacc import ConfigError, load_config
+from orderacc.cli import main
+from orderacc.config import SecretText
+from orderacc.vlm.openai import RemoteSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orderacc import Config
+
+SECRET = "hunter2-sesame"
+URL = "http://box:8000/v1"
+
+
+def written(folder: Path, **vlm: Any) -> Path:
+    path = folder / "stations.yaml"
+    path.write_text(json.dumps({"stations": [{"id": "a", "source": {"type": "simulator"}}], "vlm": vlm}))
+    return path
+
+
+def load(folder: Path, environment: dict[str, str] | None = None, **remote: Any) -> Config:
+    settings = {"urls": [URL], "model": "m", **remote}
+    return load_config(written(folder, remote=settings), environment=environment or {})
+
+
+def messages(folder: Path, **vlm: Any) -> list[tuple[str, str]]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(folder, **vlm), environment={})
+    return [(found.path, found.message) for found in caught.value.findings]
+
+
+def test_defaults_are_the_engines_own(tmp_path: Path) -> None:
+    remote = load(tmp_path).vlm.remote
+    assert remote is not None
+    engine = RemoteSettings((SecretText(URL),), "m")
+    for name in RemoteSettings.__dataclass_fields__:
+        assert getattr(remote, name) == getattr(engine, name), name
+
+
+def test_secrets_stand_elsewhere_and_are_shown_by_nothing(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{SECRET}\n")
+    config = load(tmp_path, {"PW": SECRET}, urls=["https://crew:${PW}@box/v3"], token="file:token")
+    remote = config.vlm.remote
+    assert remote is not None
+    assert remote.token is not None
+    assert (remote.token.reveal(), remote.urls[0].reveal()) == (SECRET, f"https://crew:{SECRET}@box/v3")
+    settings = RemoteSettings(remote.urls, remote.model, remote.token)
+    for shown in (repr(config), str(config), config.model_dump_json(), repr(settings)):
+        assert SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    ("remote", "path", "message"),
+    [
+        ({"urls": []}, "urls", "should not be empty"),
+        ({"urls": ["box:8000"]}, "urls[0]", "should begin with http:// or https://"),
+        ({"urls": ["rtsp://box/1"]}, "urls[0]", "should begin with http:// or https://"),
+        ({"urls": [URL, URL]}, "urls", "should not hold one address twice"),
+        ({"model": ""}, "model", "should not be empty"),
+        ({"token": f"{SECRET}\nX-Other: 1"}, "token", "should be plain ASCII on one line"),
+        ({"token": f"{SECRET}é"}, "token", "should be plain ASCII on one line"),
+        ({"timeout_sec": 0}, "timeout_sec", "should be greater than 0"),
+        ({"view": [250, 168]}, "view", "should be two multiples of 28, up to 2240"),
+        ({"url": URL}, "url", "there is no such key, did you mean 'urls'?"),
+    ],
+)
+def test_mistakes_are_told_with_their_place(tmp_path: Path, remote: dict[str, Any], path: str, message: str) -> None:
+    found = messages(tmp_path, remote={"urls": [URL], "model": "m", **remote})
+    assert found == [(f"vlm.remote.{path}", message)]
+    assert SECRET not in str(found)
+
+
+def test_some_model_there_must_be(tmp_path: Path) -> None:
+    assert messages(tmp_path, local=False) == [("vlm.remote", "is required when local is false")]
+
+
+class TestServe:
+    def run(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as caught:
+            main(["serve-vlm", *map(str, arguments)])
+        return int(caught.value.code or 0), capsys.readouterr().err
+
+    def test_a_model_that_is_not_there(self, capsys: pytest.CaptureFixture[str]) -> None:
+        code, err = self.run(capsys, "--model", "nobody-vlm")
+        assert (code, "model_missing" in err) == (1, True)
+
+    def test_an_empty_token_is_a_mistake_and_not_an_open_door(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        (tmp_path / "token").write_text("\n")
+        code, err = self.run(capsys, "--token-file", tmp_path / "token")
+        assert (code, "the file is empty" in err) == (2, True)
