@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from orderacc.errors import EngineError
 from orderacc.vlm.batcher import VlmBatcher
-from orderacc.vlm.engine import VlmAnswer, VlmRequest
+from orderacc.vlm.engine import Priority, VlmAnswer, VlmRequest
 from orderacc.vlm.seat import EnginePolicy, EngineSeat, Role
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-def request(name: str) -> VlmRequest:
-    return VlmRequest(name, np.zeros((28, 28, 3), np.uint8), "?")
+def request(name: str, *, side: int = 28, **changes: object) -> VlmRequest:
+    return VlmRequest(name, np.zeros((side, side, 3), np.uint8), "?", **changes)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -64,15 +65,16 @@ class Askers:
     outcomes: dict[str, str] = field(default_factory=dict)
     scopes: dict[str, anyio.CancelScope] = field(default_factory=dict)
 
-    async def ask(self, *names: str) -> None:
-        for name in names:
-            self.group.start_soon(self._ask, name)
+    async def ask(self, *asked: str | VlmRequest) -> None:
+        for one in asked:
+            self.group.start_soon(self._ask, one if isinstance(one, VlmRequest) else request(one))
         await anyio.wait_all_tasks_blocked()
 
-    async def _ask(self, name: str) -> None:
+    async def _ask(self, one: VlmRequest) -> None:
+        name = one.request_id
         with anyio.CancelScope() as self.scopes[name]:
             try:
-                self.outcomes[name] = (await self.batcher.ask(request(name))).text
+                self.outcomes[name] = (await self.batcher.ask(one)).text
             except EngineError as error:
                 self.outcomes[name] = error.code
 
@@ -230,6 +232,190 @@ async def test_a_bug_in_the_engine_is_a_failure_like_any_other() -> None:
 async def test_sizes_must_be_positive(sizes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="1 or more"):
         VlmBatcher(StagedEngine(), **sizes)
+
+
+def early(name: str, priority: Priority = Priority.SPECULATIVE) -> VlmRequest:
+    return request(name, priority=priority)
+
+
+async def test_closing_orders_go_first_and_stations_take_turns() -> None:
+    engine = StagedEngine()
+    batcher = VlmBatcher(engine, max_batch_size=2)
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        askers = Askers(batcher, group)
+        await askers.ask("first")
+        await askers.ask(early("shadow", Priority.SHADOW), early("early"))
+        await askers.ask(*(request(f"busy {number}", station_id="busy", side=224) for number in range(3)))
+        await askers.ask(request("quiet", station_id="quiet", side=224))
+        engine.open()
+        await anyio.wait_all_tasks_blocked()
+        assert engine.batches[1:] == [["busy 0", "quiet"], ["busy 1", "busy 2"], ["early", "shadow"]]
+        statistics = batcher.statistics()
+        assert statistics.asked_by_station == {"": 3, "busy": 3, "quiet": 1}
+        assert statistics.tokens_by_station == {"": 12, "busy": 12, "quiet": 4}
+        assert (statistics.visual_tokens, statistics.prompt_tokens, statistics.new_tokens) == (28, 70, 14)
+        group.cancel_scope.cancel()
+
+
+async def test_one_that_became_urgent_is_hurried() -> None:
+    engine = StagedEngine()
+    batcher = VlmBatcher(engine, max_batch_size=1)
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        askers = Askers(batcher, group)
+        await askers.ask("first")
+        await askers.ask(early("a"), early("b"))
+        assert batcher.hurry("b")
+        assert not batcher.hurry("b")
+        assert not batcher.hurry("nobody")
+        engine.open()
+        await anyio.wait_all_tasks_blocked()
+        assert engine.batches == [["first"], ["b"], ["a"]]
+        group.cancel_scope.cancel()
+
+
+async def test_when_there_is_no_room_those_who_can_wait_are_refused_and_the_urgent_are_not() -> None:
+    engine = StagedEngine()
+    batcher = VlmBatcher(engine, queue_size=3)
+    async with anyio.create_task_group() as group:
+        askers = Askers(batcher, group)
+        assert batcher.pressure == 0
+        await askers.ask(early("shadow", Priority.SHADOW), early("early"))
+        assert batcher.pressure == pytest.approx(2 / 3)
+        await askers.ask("a", early("late"))
+        assert batcher.pressure == 1
+        assert askers.outcomes == {"shadow": "overloaded"}
+        await askers.ask(early("later"), "b", "c", "d")
+        assert askers.outcomes == dict.fromkeys(("shadow", "early", "late", "later"), "overloaded")
+        statistics = batcher.statistics()
+        assert (statistics.waiting, statistics.at_door, statistics.refused, statistics.failed) == (3, 1, 4, 4)
+        engine.open()
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        await anyio.wait_all_tasks_blocked()
+        assert engine.batches == [["a", "b", "c"], ["d"]]
+        assert batcher.pressure == 0
+        group.cancel_scope.cancel()
+
+
+async def test_a_busy_station_fills_the_queue_for_nobody_but_itself() -> None:
+    engine = StagedEngine()
+    batcher = VlmBatcher(engine, max_batch_size=2, queue_size=2)
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        askers = Askers(batcher, group)
+        await askers.ask(*(request(f"busy {number}", station_id="busy", side=224) for number in range(20)))
+        await askers.ask(request("quiet", station_id="quiet", side=224))
+        engine.open(4)
+        await anyio.wait_all_tasks_blocked()
+        assert askers.outcomes["quiet"] == "quiet"
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("served", [False, True])
+async def test_what_is_not_answered_in_time_is_given_up(*, served: bool) -> None:
+    engine = StagedEngine()
+    batcher = VlmBatcher(engine)
+    async with anyio.create_task_group() as group:
+        askers = Askers(batcher, group)
+        if served:
+            await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+            await askers.ask("first")
+        await askers.ask(request("late", deadline=time.monotonic() + 0.02), "patient")
+        with anyio.fail_after(30):
+            while "late" not in askers.outcomes:  # noqa: ASYNC110  a deadline is about time and nothing else
+                await anyio.sleep(0.005)
+        assert askers.outcomes == {"late": "deadline"}
+        if not served:
+            await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        engine.open()
+        await anyio.wait_all_tasks_blocked()
+        assert askers.outcomes["patient"] == "patient"
+        assert "late" not in {name for batch in engine.batches for name in batch}
+        assert batcher.statistics().expired == 1
+        group.cancel_scope.cancel()
+
+
+async def test_one_that_is_too_late_already_is_not_asked() -> None:
+    engine = StagedEngine()
+    batcher = VlmBatcher(engine)
+    async with anyio.create_task_group() as group:
+        askers = Askers(batcher, group)
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        await askers.ask(request("late", deadline=time.monotonic()))
+        assert askers.outcomes == {"late": "deadline"}
+        assert engine.batches == []
+        group.cancel_scope.cancel()
+
+
+async def test_an_answer_that_comes_after_its_deadline_is_dropped() -> None:
+    engine = StagedEngine()
+    batcher = VlmBatcher(engine)
+    async with anyio.create_task_group() as group:
+        askers = Askers(batcher, group)
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        await askers.ask(request("late", deadline=time.monotonic() + 0.05))
+        with anyio.fail_after(30):
+            while "late" not in askers.outcomes:  # noqa: ASYNC110  likewise
+                await anyio.sleep(0.005)
+        engine.open()
+        await askers.ask("next")
+        assert askers.outcomes == {"late": "deadline", "next": "next"}
+        statistics = batcher.statistics()
+        assert (statistics.answered, statistics.expired, statistics.asked) == (1, 1, 2)
+        group.cancel_scope.cancel()
+
+
+async def test_a_batch_keeps_to_its_budget_of_tokens() -> None:
+    engine = StagedEngine()
+    batcher = VlmBatcher(engine, visual_token_budget=10)
+    async with anyio.create_task_group() as group:
+        askers = Askers(batcher, group)
+        await askers.ask(*(request(name, side=56) for name in "abcd"), request("large", side=280))
+        engine.open()
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        await anyio.wait_all_tasks_blocked()
+        assert engine.batches == [["a", "b"], ["c", "d"], ["large"]]
+        group.cancel_scope.cancel()
+
+
+async def test_an_idle_engine_may_wait_for_company_and_goes_at_once_when_full() -> None:
+    engine = StagedEngine()
+    batcher = VlmBatcher(engine, max_batch_size=3, batch_window_ms=100_000)
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        askers = Askers(batcher, group)
+        await askers.ask("a")
+        await askers.ask("b")
+        assert engine.batches == []
+        await askers.ask("c")
+        assert engine.batches == [["a", "b", "c"]]
+        group.cancel_scope.cancel()
+
+
+async def test_company_is_not_waited_for_longer_than_the_window() -> None:
+    engine = StagedEngine()
+    engine.open()
+    batcher = VlmBatcher(engine, batch_window_ms=20)
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        with anyio.fail_after(30):
+            assert (await batcher.ask(request("a"))).text == "a"
+        group.cancel_scope.cancel()
+
+
+async def test_the_size_of_batches_can_be_changed_while_it_serves() -> None:
+    engine = StagedEngine()
+    batcher = VlmBatcher(engine, max_batch_size=1)
+    async with anyio.create_task_group() as group:
+        await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+        askers = Askers(batcher, group)
+        await askers.ask(*"abcde")
+        batcher.max_batch_size = 3
+        engine.open()
+        await anyio.wait_all_tasks_blocked()
+        assert engine.batches == [["a"], ["b", "c", "d"], ["e"]]
+        group.cancel_scope.cancel()
 
 
 _STEPS = st.lists(st.sampled_from(["ask", "ask bad", "cancel oldest", "cancel newest", "engine"]), max_size=40)

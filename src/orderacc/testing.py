@@ -52,7 +52,7 @@ class EngineFault(StrEnum):
     CLOSED = "closed"
     """It has ended."""
     HANG = "hang"
-    """It never answers, and does not react to being cancelled; until `StagedEngine.release` is called."""
+    """It never answers, and does not react to being cancelled for the first time; `StagedEngine.release` ends it."""
     NOTHING = "nothing"
     """It gives what is no list of answers."""
     TOO_FEW = "too_few"
@@ -118,10 +118,10 @@ class StagedEngine:
         self._released.set()
 
     async def _hang(self) -> None:
-        while not self._released.is_set():
-            # Swallowing it is what makes this a hang and not merely a slow answer.
-            with suppress(asyncio.CancelledError):
-                await self._released.wait()
+        # Swallowing the first is what makes this a hang and not merely a slow answer; the second ends the event loop.
+        with suppress(asyncio.CancelledError):
+            await self._released.wait()
+        await self._released.wait()
 
 
 _STAGED_ERRORS: Final[Mapping[EngineFault | None, str]] = {

@@ -91,7 +91,7 @@ class VlmBatcher:
         """
         if self._stopped:
             raise _stopped()
-        if all(engine.gone for engine in self._engines):
+        if all(engine.hopeless for engine in self._engines):
             raise _none_left()
         ticket = Ticket(request, time.monotonic())
         patience = None if request.deadline is None else request.deadline - ticket.came

@@ -137,6 +137,7 @@ class SeatedEngine:
         self._past_trips = 0
         self._replacing: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
+        self._blocked = False
         self._batches = self._answered = self._hung = self._replaced = 0
         self._failures: Counter[str] = Counter()
         self._busy_s = 0.0
@@ -150,6 +151,11 @@ class SeatedEngine:
     def gone(self) -> bool:
         """Whether there is no engine and will be none."""
         return self._engine is None and self._make_engine is None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether nobody should wait for it: it is gone, or cannot be replaced while those before it hang."""
+        return self.gone or self._blocked
 
     @property
     def due_in(self) -> float:
@@ -296,8 +302,8 @@ class SeatedEngine:
     async def _replace(self, make_engine: Callable[[], Awaitable[VlmEngine]]) -> None:
         backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, self._rng)
         while self._engine is None:
-            while len(self._leaving) >= MOST_LEAVING:
-                await asyncio.wait(self._leaving, return_when=asyncio.FIRST_COMPLETED)
+            if len(self._leaving) >= MOST_LEAVING:
+                await self._some_have_left()
             try:
                 self._engine = await make_engine()
             except OrderAccError as error:
@@ -313,6 +319,15 @@ class SeatedEngine:
         self._breaker = self._new_breaker()
         _log.info("engine_replaced", engine=self.name)
         self._audience.engine_changed()
+
+    async def _some_have_left(self) -> None:
+        self._blocked = True
+        error = EngineError(f"{len(self._leaving)} engines {self.name} hang and hold their memory", code="engine_hung")
+        _log.error("engine_not_replaced", engine=self.name, code=error.code, error=error.message)
+        self._audience.engine_disappointed(error)
+        while len(self._leaving) >= MOST_LEAVING:
+            await asyncio.wait(self._leaving, return_when=asyncio.FIRST_COMPLETED)
+        self._blocked = False
 
     def _new_breaker(self) -> CircuitBreaker:
         policy = self._policy
