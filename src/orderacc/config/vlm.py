@@ -111,7 +111,8 @@ class VlmConfig(Section):
     """Most pictures that wait; further ones wait for room."""
 
     deadline_sec: Interval | None = 120.0
-    """An answer that takes longer, waiting included, is not wanted any more; `null` waits for ever."""
+    """An answer about a live camera's order that takes longer, waiting included, is not wanted any more; `null` waits
+    for ever."""
     hang_after_sec: Interval = 180.0
     """A call of the model that takes longer is given up and the model loaded anew. The slowest batch must take less."""
     circuit_breaker_threshold: Annotated[int, Field(ge=1, le=1000)] = 3

@@ -58,7 +58,8 @@ class JudgeSettings:
         max_new_tokens: Longest answer.
         strategy: How names are compared: `exact`, `semantic` or `hybrid`.
         threshold: Score from which two names are the same, 0 to 1.
-        deadline: Seconds an answer may take, the wait for the engine included; None waits for ever.
+        deadline: Seconds an answer may take where orders cannot wait, the wait for the engine included; None waits for
+            ever.
         item_side: Pixels the smallest item gets, within as many pixels as `view_size` has; None always gives that size.
     """
 
@@ -184,7 +185,7 @@ class OrderJudge:
 
         async def ask(part: Sequence[Candidate]) -> Sequence[VlmAnswer | None]:
             ids = {f"{evidence.visit_id}/{evidence.frames.index(one)}": one for one in part}
-            return await self._questions.ask(ids, early)
+            return await self._questions.ask(ids, early, hurried=policy.hurried)
 
         hearing = self._hearing(evidence, order)
         await hearing.hear(ask, allowed, adaptive=policy.adaptive)

@@ -106,7 +106,8 @@ class Questions:
         menu: What it may answer.
         view: How the picture is cut out of the frame.
         max_new_tokens: Longest answer.
-        patience: Seconds an answer may take, the wait for the engine included; None waits for ever.
+        patience: Seconds an answer may take that cannot be waited for at will, the wait for the engine included; None
+            for any time.
 
     Attributes:
         counters: What came of it so far.
@@ -128,16 +129,20 @@ class Questions:
         """How full the queue is, 0 to 1."""
         return self._batcher.pressure
 
-    async def ask(self, candidates: Mapping[str, Candidate], early: EarlyAnswers) -> list[VlmAnswer | None]:
+    async def ask(
+        self, candidates: Mapping[str, Candidate], early: EarlyAnswers, *, hurried: bool = False
+    ) -> list[VlmAnswer | None]:
         """Ask about frames of an order that has ended, all at once.
 
         Args:
             candidates: The frames, by ids that are unique among the questions that wait.
             early: What was asked about the order before; its answers are used, or waited for with all haste.
+            hurried: Whether answers that take too long are done without.
 
         Returns:
             The answers; None where the model failed.
         """
+        patience = self._patience if hurried else None
         views = await self._views([one for one in candidates.values() if early.find(one.frame) is None])
 
         async def answer(request_id: str, candidate: Candidate) -> VlmAnswer | None:
@@ -151,7 +156,7 @@ class Questions:
             view = views.get(candidate.frame)
             if view is None:
                 view = (await self._views([candidate]))[candidate.frame]
-            return await self._ask(request_id, candidate.frame, view, Priority.CLOSING)
+            return await self._ask(request_id, candidate.frame, view, Priority.CLOSING, patience)
 
         return await asyncio.gather(*(answer(key, one) for key, one in candidates.items()))
 
@@ -176,7 +181,7 @@ class Questions:
 
     async def _ask_one_early(self, early: _Early, frame: Frame, view: Image) -> None:
         with early.scope:
-            early.answer = await self._ask(early.request_id, frame, view, Priority.SPECULATIVE)
+            early.answer = await self._ask(early.request_id, frame, view, Priority.SPECULATIVE, self._patience)
         early.settled.set()
         if early.answer is not None:
             self.counters.early_calls += 1
@@ -190,7 +195,9 @@ class Questions:
 
         return await asyncio.to_thread(cut) if candidates else {}
 
-    async def _ask(self, request_id: str, frame: Frame, view: Image, priority: Priority) -> VlmAnswer | None:
+    async def _ask(
+        self, request_id: str, frame: Frame, view: Image, priority: Priority, patience: float | None
+    ) -> VlmAnswer | None:
         request = VlmRequest(
             request_id,
             view,
@@ -199,7 +206,7 @@ class Questions:
             self._max_new_tokens,
             station_id=frame.station_id,
             priority=priority,
-            deadline=None if self._patience is None else time.monotonic() + self._patience,
+            deadline=None if patience is None else time.monotonic() + patience,
         )
         try:
             answer = await self._batcher.ask(request)
