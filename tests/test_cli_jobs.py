@@ -53,7 +53,7 @@ def test_try_judges_a_recorded_video(counter):
     verdicts = [json.loads(line) for line in done.stdout.splitlines()]
     truth = json.loads((counter / "truth.json").read_text())
     assert [verdict["slip_text"] for verdict in verdicts] == [order["slip_text"] for order in truth["orders"]]
-    assert all(verdict["vlm_calls"] == 3 for verdict in verdicts)
+    assert all(1 <= verdict["vlm_calls"] <= 3 for verdict in verdicts)
     assert all(verdict["models"]["detector"].startswith("demo-detector@") for verdict in verdicts)
 
 
