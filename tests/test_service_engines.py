@@ -1,0 +1,125 @@
+"""Engines as the configuration names them: real ones on several devices, a remote one behind; lost ones loaded anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from orderacc.config import JudgingConfig, RemoteVlmConfig, SecretText, VlmConfig
+from orderacc.domain.menus import Menu
+from orderacc.errors import ModelError
+from orderacc.service.engines import VlmSetup
+from orderacc.simulator.menu import DEMO_ITEMS, NAMES
+from orderacc.vlm.answer import read_answer
+from orderacc.vlm.engine import VlmRequest
+from orderacc.vlm.prompt import answer_grammar, build_prompt
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+MENU = Menu(DEMO_ITEMS)
+REMOTE = RemoteVlmConfig(urls=(SecretText("http://127.0.0.1:9/v1"),), model="far@2", view=(280, 196))
+
+
+def judging(**vlm: object) -> JudgingConfig:
+    return JudgingConfig(vlm=VlmConfig(device="CPU", threads=1, **vlm))  # type: ignore[arg-type]
+
+
+def question(name: str) -> VlmRequest:
+    picture = np.random.default_rng(0).integers(0, 255, (168, 252, 3), np.uint8)
+    return VlmRequest(name, picture, build_prompt(NAMES), answer_grammar(NAMES), 80)
+
+
+async def test_one_engine_per_device_each_with_a_name_of_its_own() -> None:
+    setup = VlmSetup.load(judging(devices=("CPU", "CPU"), max_batch_size=2, warm_up=False), MENU)
+    assert setup.label.startswith("demo-vlm@")
+    assert setup.view == (252, 168)
+    answers = []
+    try:
+        with anyio.fail_after(120):
+            async with anyio.create_task_group() as server:
+                await server.start(lambda *, task_status: setup.batcher.run(task_status=task_status))
+
+                async def ask(name: str) -> None:
+                    answers.append(await setup.batcher.ask(question(name)))
+
+                async with anyio.create_task_group() as askers:
+                    for number in range(8):
+                        askers.start_soon(ask, f"r{number}")
+                server.cancel_scope.cancel()
+    finally:
+        await setup.batcher.aclose()
+    assert {answer.engine for answer in answers} == {"cpu-1", "cpu-2"}
+    assert len({read_answer(answer.text).items for answer in answers}) == 1
+
+
+async def test_a_local_engine_that_is_lost_is_loaded_anew() -> None:
+    setup = VlmSetup.load(judging(kv_precision="u8", kv_tokens=4096, cache_dir=None), MENU)
+    try:
+        with anyio.fail_after(120):
+            async with anyio.create_task_group() as server:
+                await server.start(lambda *, task_status: setup.batcher.run(task_status=task_status))
+                before = await setup.batcher.ask(question("before"))
+                await setup.engine.aclose()
+                after = await setup.batcher.ask(question("after"))
+                server.cancel_scope.cancel()
+    finally:
+        await setup.batcher.aclose()
+    assert before.text == after.text
+    (engine,) = setup.batcher.statistics().engines
+    assert (engine.name, engine.role, engine.state, engine.replaced) == ("cpu", "local", "gone", 1)
+
+
+async def roles(**vlm: object) -> list[tuple[str, str]]:
+    setup = VlmSetup.load(judging(warm_up=False, **vlm), MENU)
+    await setup.batcher.aclose()
+    return [(engine.name, engine.role) for engine in setup.batcher.statistics().engines]
+
+
+async def test_the_remote_engine_helps_takes_over_or_is_the_only_one() -> None:
+    assert await roles(remote=REMOTE) == [("cpu", "local"), ("remote", "fail_over")]
+    assert await roles(remote=REMOTE, spill_over_after=4) == [("cpu", "local"), ("remote", "spill_over")]
+    assert await roles(remote=REMOTE, local=False) == [("remote", "local")]
+
+
+async def test_a_remote_model_alone_says_who_it_is_and_what_it_wants_to_see() -> None:
+    setup = VlmSetup.load(judging(remote=REMOTE, local=False), MENU)
+    await setup.batcher.aclose()
+    assert (setup.label, setup.view, setup.engine.device) == ("far@2", (280, 196), "remote")
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    with pytest.raises(ModelError) as caught:
+        VlmSetup.load(judging(devices=("GPU.7",)), MENU)
+    assert caught.value.code == "device_missing"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"devices": ()},
+        {"devices": ("TPU",)},
+        {"kv_precision": "i3"},
+        {"kv_tokens": 1},
+        {"batch_window_ms": -1.0},
+        {"visual_token_budget": 0},
+        {"hang_after_sec": 0.0},
+        {"deadline_sec": 0.0},
+        {"circuit_breaker_threshold": 0},
+        {"max_num_seqs": 0},
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        VlmConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_compiled_models_are_kept_where_the_configuration_says(tmp_path: Path) -> None:
+    anyio.run(VlmSetup.load(judging(cache_dir=str(tmp_path / "cache")), MENU).batcher.aclose)
+    assert any((tmp_path / "cache").iterdir())
