@@ -304,7 +304,7 @@ async def test_an_engine_that_closed_is_replaced_too() -> None:
 async def test_when_no_replacement_can_be_made_those_who_wait_are_told_and_it_is_tried_again(
     failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orderacc.vlm.seat.FIRST_WAIT", 0.02)
+    monkeypatch.setattr("orderacc.vlm.seated.FIRST_WAIT", 0.02)
     attempts: list[Exception] = []
 
     async def make_engine() -> StagedEngine:
@@ -350,7 +350,7 @@ async def test_no_more_engines_are_made_while_those_that_hang_hold_their_memory(
 
 
 async def test_stopping_and_closing_do_not_wait_for_an_engine_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orderacc.vlm.seat.CLOSE_WITHIN", 0.02)
+    monkeypatch.setattr("orderacc.vlm.seated.CLOSE_WITHIN", 0.02)
 
     class Stuck(StagedEngine):
         async def aclose(self) -> None:

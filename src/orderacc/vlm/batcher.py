@@ -13,7 +13,8 @@ import anyio
 
 from orderacc.errors import EngineError
 from orderacc.vlm.engine import Priority
-from orderacc.vlm.seat import LOSING, REQUESTS_FAULT, EnginePolicy, EngineSeat, Role, SeatedEngine
+from orderacc.vlm.seat import EnginePolicy, EngineSeat, Role
+from orderacc.vlm.seated import LOSING, REQUESTS_FAULT, SeatedEngine
 from orderacc.vlm.statistics import BatcherCounters
 from orderacc.vlm.waiting import Ticket, WaitingRoom
 

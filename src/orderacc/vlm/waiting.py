@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orderacc.errors import EngineError
     from orderacc.vlm.engine import VlmAnswer, VlmRequest
     from orderacc.vlm.fair_queue import Place
-    from orderacc.vlm.seat import SeatedEngine
+    from orderacc.vlm.seated import SeatedEngine
 
 
 @dataclass(slots=True, eq=False)
