@@ -14,6 +14,7 @@ from dataclasses import fields, replace
 from itertools import pairwise
 
 import anyio
+import cv2
 import numpy as np
 import pytest
 
@@ -40,7 +41,11 @@ WAYS = {
     "three frames": AskPolicy(adaptive=False, early_look=False),
     "adaptive": AskPolicy(early_look=False),
     "adaptive, early look": AskPolicy(),
+    "three frames, blurred": AskPolicy(adaptive=False, early_look=False),
+    "adaptive, blurred": AskPolicy(early_look=False),
 }
+BLUR = 10.0
+"""Standard deviation in pixels of a 720p frame: the model then errs, while the detector's boxes stay what they were."""
 STEPS = (0.0, 0.5, 0.7, 0.9, 0.999, 1.001)
 
 pytestmark = pytest.mark.timeout(3600)
@@ -49,8 +54,9 @@ pytestmark = pytest.mark.timeout(3600)
 class Way:
     """What one way to ask came to."""
 
-    def __init__(self, policy):
-        self.policy, self.early, self.counters = policy, EarlyAnswers(), QuestionCounters()
+    def __init__(self, policy, *, blurred):
+        self.policy, self.blurred = policy, blurred
+        self.early, self.counters = EarlyAnswers(), QuestionCounters()
         self.verdicts, self.waits, self.score, self.ready = [], [], Score(), 0
 
 
@@ -78,6 +84,7 @@ async def judge(runtime, way, ended, what, book):
     """One thing that happened, in one way to ask."""
     before = replace(runtime.judge.counters)
     if ended:
+        what = out_of_focus(what) if way.blurred else what
         way.early.close(what.frames)
         began = time.monotonic()
         verdict = await runtime.judge.judge(what, book, RECORDING_EPOCH, began, early=way.early, policy=way.policy)
@@ -90,6 +97,15 @@ async def judge(runtime, way, ended, what, book):
     for one in fields(QuestionCounters):
         grown = getattr(runtime.judge.counters, one.name) - getattr(before, one.name)
         setattr(way.counters, one.name, getattr(way.counters, one.name) + grown)
+
+
+def out_of_focus(evidence):
+    """The same evidence in pictures the model can hardly read."""
+    frames = (
+        replace(one, frame=replace(one.frame, image=cv2.GaussianBlur(one.frame.image, (0, 0), BLUR)))
+        for one in evidence.frames
+    )
+    return replace(evidence, frames=tuple(frames))
 
 
 def full_frame_tokens():
@@ -113,7 +129,7 @@ def reliability(lines):
 
 def test_fewer_questions_same_verdicts(recorded, benchmark):
     runtime = Runtime.load(JudgingConfig())
-    ways = {name: Way(policy) for name, policy in WAYS.items()}
+    ways = {name: Way(policy, blurred="blurred" in name) for name, policy in WAYS.items()}
     lines: dict[str, list[tuple[float, bool]]] = defaultdict(list)
 
     async def watch_all():
@@ -152,11 +168,11 @@ def test_fewer_questions_same_verdicts(recorded, benchmark):
             f"{spent.visual_tokens / orders / full:>9.3f}{spent.visual_tokens / cut:>10.3f}"
             f"{np.median(way.waits):>10.1f}{way.ready:>7}"
         )
-        for line in way.score.wrong:
+        for line in () if way.blurred else way.score.wrong:
             print("  " + line)
     early = ways["adaptive, early look"].counters
     print(f"early: {early.early_calls} asked, {early.early_used} used")
-    for name in ("three frames", "adaptive"):
+    for name in ("three frames", "adaptive", "three frames, blurred", "adaptive, blurred"):
         print(f"\n{name}: lines by confidence", end="")
         reliability(lines[name])
     assert ways["adaptive"].score.right >= ways["three frames"].score.right - 1
