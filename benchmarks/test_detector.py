@@ -1,4 +1,4 @@
-"""The detector shared by many stations: `pytest benchmarks/test_detector.py --benchmark-enable -s` (two to five minutes).
+"""The detector shared by many stations: `pytest benchmarks/test_detector.py --benchmark-enable -s` (five minutes).
 
 Ratios are of rounds by turns in one run, so that other work on the machine weighs on both sides alike.
 """
@@ -123,9 +123,7 @@ def test_stream_throughput_against_a_bare_queue(model_dir, frames, threads, benc
         return network_only, whole
 
     figures = benchmark.pedantic(measure, rounds=1, iterations=1)
-    print(
-        f"\n{threads} stream(s), {STATIONS} stations    frames a second   CPU-ms a frame   detector / bare by CPU, by wall"
-    )
+    print(f"\n{threads} stream(s), {STATIONS} stations    frames/s   CPU-ms a frame   detector / bare by CPU, by wall")
     for what, rounds in zip(("pictures as the network takes them", "720p frames"), figures, strict=True):
         for name in ("bare", "detector"):
             print(
