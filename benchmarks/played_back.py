@@ -1,0 +1,172 @@
+"""What stations saw of a recorded video, handed to the pipeline as if they saw it now, at no cost of looking."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import anyio
+import numpy as np
+
+from orderacc.capture import Delivery, VideoFileSource
+from orderacc.orders import FileOrders
+from orderacc.perception.observer import Observer
+from orderacc.selection.visits import StationTracker
+from orderacc.service.early import Moments
+from orderacc.service.pipeline import Pipeline
+from orderacc.service.station import RECORDING_EPOCH
+
+
+@dataclass
+class Playback:
+    """What a tracker said of a video's first orders: `(frame time, ended, evidence or outlook)`, in order."""
+
+    folder: object
+    happenings: list = field(default_factory=list)
+
+    @classmethod
+    def watch(cls, folder, runtime, orders):
+        """Look at a video until so many orders have ended."""
+        playback = cls(folder)
+        observer, tracker, moments = (
+            Observer(runtime.detector, runtime.slip_reader),
+            StationTracker("counter"),
+            Moments(),
+        )
+        source, ended = VideoFileSource(folder / "station.mp4", "counter", 10.0).frames(), 0
+        while ended < orders:
+            observation, candidate = observer.observe_now(next(source))
+            for evidence in tracker.observe(observation, candidate if candidate.score > 0 else None):
+                ended += 1
+                playback.happenings.append((observation.at, True, moments.settled(evidence)))
+            outlook = moments.see(observation, tracker)
+            if outlook is not None:
+                playback.happenings.append((observation.at, False, outlook))
+        source.close()
+        observer.close()
+        return playback
+
+    @property
+    def evidence(self):
+        """The orders alone."""
+        return [what for _, ended, what in self.happenings if ended]
+
+    def station(self, runtime, name, policy):
+        """A station that saw this; its source is never opened."""
+        source = VideoFileSource(self.folder / "station.mp4", name)
+        book = FileOrders(self.folder / "orders.json")
+        station = runtime.station(source, book, delivery=Delivery.LOSSLESS, speed=None)
+        station.epoch, station.policy = RECORDING_EPOCH, policy
+        return station
+
+
+class Own:
+    """Makes what was seen a station's own: its name, and pictures a little brighter than any other station's.
+
+    The model remembers pictures it has been asked about; in life no two are the same.
+    """
+
+    def __init__(self, name, brighter):
+        self._name = name
+        self._brighter = brighter
+        self._frames = {}
+
+    def evidence(self, evidence):
+        frames = tuple(self._candidate(one) for one in evidence.frames)
+        visit_id = evidence.visit_id.replace("counter", self._name)
+        return replace(evidence, station_id=self._name, visit_id=visit_id, frames=frames)
+
+    def outlook(self, outlook):
+        return replace(outlook, evidence=self.evidence(outlook.evidence))
+
+    def forget(self):
+        self._frames.clear()
+
+    def _candidate(self, candidate):
+        frame = candidate.frame
+        if frame not in self._frames:
+            image = brighter(frame.image, self._brighter)
+            self._frames[frame] = replace(frame, station_id=self._name, image=image)
+        return replace(candidate, frame=self._frames[frame])
+
+
+def brighter(image, by):
+    """Another picture to the model, the same to everybody else."""
+    return np.where(image < 255 - by, image + np.uint8(by), image)
+
+
+def everything_seen(playback, names, first):
+    """By station, the evidence of every order, with pictures of its own.
+
+    Args:
+        playback: What all stations saw.
+        names: The stations.
+        first: By how much the first station's pictures are brighter, the next one's by one more.
+    """
+    return {
+        name: [Own(name, first + place).evidence(evidence) for evidence in playback.evidence]
+        for place, name in enumerate(names)
+    }
+
+
+async def judge_all_at_once(runtime, playback, policy, seen, sink):
+    """Every order at every station, as soon as there is room for it.
+
+    Args:
+        runtime: The models.
+        playback: Where it comes from.
+        policy: Of every station.
+        seen: From `everything_seen`.
+        sink: Takes the verdicts.
+    """
+    pipeline = Pipeline(runtime.judge, runtime.batcher, sink)
+
+    async def hand_over(name):
+        station = playback.station(runtime, name, policy)
+        for evidence in seen[name]:
+            pipeline.take(station, [evidence])
+            await pipeline.room()
+
+    async def watching():
+        async with anyio.create_task_group() as group:
+            for name in seen:
+                group.start_soon(hand_over, name)
+
+    await pipeline.serve(watching)
+
+
+async def judge_in_time(runtime, playback, policies, speed):
+    """Every order at every station when it ended in the video, one station a little after the other.
+
+    Returns:
+        By station, milliseconds from the moment an order was known to have ended to its verdict.
+    """
+    known, waits = {}, {name: [] for name in policies}
+
+    async def sink(verdict):
+        waits[verdict.station_id].append((time.monotonic() - known[verdict.verdict_id]) * 1000)
+
+    pipeline = Pipeline(runtime.judge, runtime.batcher, sink)
+    began = time.monotonic() + 0.5
+
+    async def play(name, policy, place):
+        station, own = playback.station(runtime, name, policy), Own(name, place)
+        for at, ended, what in playback.happenings:
+            mine = own.evidence(what) if ended else own.outlook(what)
+            due = began + at / speed + 1.7 * place
+            await anyio.sleep(max(0.0, due - time.monotonic()))
+            if ended:
+                known[mine.visit_id] = time.monotonic()
+                pipeline.take(station, [mine])
+                own.forget()
+            else:
+                pipeline.foresee(station, mine)
+
+    async def watching():
+        async with anyio.create_task_group() as group:
+            for place, (name, policy) in enumerate(policies.items()):
+                group.start_soon(partial(play, name, policy, place))
+
+    await pipeline.serve(watching)
+    return waits

@@ -1,0 +1,319 @@
+"""The model behind its queue: `pytest benchmarks/test_vlm.py --benchmark-enable -s` (about ten minutes).
+
+On orders of a recorded video (the first of ORDERACC_BENCH_SEEDS). Both sides of a ratio are measured by turns in one
+run, so that other work on the machine weighs on both alike.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import anyio
+import numpy as np
+import pytest
+
+from orderacc.config import JudgingConfig
+from orderacc.errors import EngineError
+from orderacc.perception.letterbox import shrink
+from orderacc.service.asking import AskPolicy
+from orderacc.service.results import VerdictLog
+from orderacc.service.runtime import Runtime
+from orderacc.simulator.menu import NAMES
+from orderacc.telemetry.lag import LoopLag
+from orderacc.vlm.batcher import VlmBatcher
+from orderacc.vlm.engine import VlmRequest
+from orderacc.vlm.prompt import answer_grammar, build_prompt
+from played_back import Playback, brighter, everything_seen, judge_all_at_once, judge_in_time
+
+SEED = int(os.environ.get("ORDERACC_BENCH_SEEDS", "910000").partition("-")[0])
+ORDERS_RECORDED = int(os.environ.get("ORDERACC_BENCH_ORDERS", "50"))
+ORDERS = 8
+STATIONS = 8
+ROUNDS = 3
+EVERY_FRAME = AskPolicy(adaptive=False, early_look=False)
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    loaded = Runtime.load(JudgingConfig())
+    yield loaded
+    anyio.run(loaded.aclose)
+
+
+@pytest.fixture(scope="module")
+def playback(recorded, runtime):
+    return Playback.watch(recorded(SEED, ORDERS_RECORDED), runtime, ORDERS)
+
+
+@pytest.fixture(scope="module")
+def pictures(playback):
+    """What the model is shown; `picture(number)` is never the same twice."""
+    frames = [candidate.frame.image for evidence in playback.evidence for candidate in evidence.frames]
+    views = [shrink(frame, (252, 168))[..., ::-1] for frame in frames]
+
+    def picture(number):
+        return np.ascontiguousarray(brighter(views[number % len(views)], number // len(views) % 200))
+
+    return picture
+
+
+@pytest.fixture
+def question(pictures):
+    """`question()` is a request about a picture not asked about before."""
+    asked = iter(range(10**9))
+
+    def make(names=NAMES, station="", **changes):
+        number = next(asked)
+        return VlmRequest(
+            f"q{number}", pictures(number), build_prompt(names), answer_grammar(names), 64, station, **changes
+        )
+
+    return make
+
+
+@asynccontextmanager
+async def serving(engine, **settings):
+    batcher = VlmBatcher(engine, **settings)
+    async with anyio.create_task_group() as group:
+        await group.start(batcher.run)
+        yield batcher
+        group.cancel_scope.cancel()
+
+
+async def ask_all(batcher, requests):
+    answers = []
+
+    async def ask(request):
+        answers.append(await batcher.ask(request))
+
+    async with anyio.create_task_group() as group:
+        for request in requests:
+            group.start_soon(ask, request)
+    return answers
+
+
+class Clock:
+    """CPU and wall seconds since it was made."""
+
+    def __init__(self):
+        self._cpu, self._wall = time.process_time(), time.perf_counter()
+
+    def read(self):
+        return time.process_time() - self._cpu, time.perf_counter() - self._wall
+
+
+def test_batches_against_one_at_a_time(runtime, question, benchmark):
+    """So many askers at once, who are answered in batches, or one after the other."""
+    menus = {
+        "short": NAMES[:4],
+        "demo": NAMES,
+        "long": (*NAMES, *(f"{size} {name}" for size in ("Tall", "Iced", "Spicy", "Family") for name in NAMES)),
+    }
+    askers = (1, 2, 4, 8, 16)
+    figures = {}
+
+    async def round_of(names, count, most):
+        async with serving(runtime.engine, max_batch_size=most) as batcher:
+            requests = [question(names) for _ in range(16)]
+            await ask_all(batcher, [question(names)])
+            clock = Clock()
+            tokens = [
+                answer.prompt_tokens
+                for first in range(0, 16, count)
+                for answer in await ask_all(batcher, requests[first : first + count])
+            ]
+            return *clock.read(), statistics.mean(tokens)
+
+    async def measure():
+        for menu, names in menus.items():
+            for count in askers:
+                rounds = [(await round_of(names, count, 16), await round_of(names, count, 1)) for _ in range(ROUNDS)]
+                figures[menu, count] = rounds
+
+    benchmark.pedantic(anyio.run, args=(measure,), rounds=1, iterations=1)
+    print("\nprompt   tokens  askers   batched/s  alone/s   gain by wall, by CPU")
+    for (menu, count), rounds in figures.items():
+        wall = statistics.median(alone[1] / batched[1] for batched, alone in rounds)
+        cpu = statistics.median(alone[0] / batched[0] for batched, alone in rounds)
+        speeds = [16 / statistics.median(one[side][1] for one in rounds) for side in (0, 1)]
+        print(f"{menu:8} {rounds[0][0][2]:6.0f} {count:7} {speeds[0]:11.1f} {speeds[1]:8.1f} {wall:13.2f} {cpu:7.2f}")
+    assert statistics.median(a[0] / b[0] for b, a in figures["demo", 8]) > 1.2
+
+
+@pytest.mark.parametrize("way", ["three frames", "adaptive"])
+def test_the_whole_daemon_against_the_bare_model(runtime, playback, tmp_path, way, benchmark):
+    """Eight stations whose orders end all at once, and the very questions they ask put to the model directly."""
+    policy = {"three frames": EVERY_FRAME, "adaptive": AskPolicy(early_look=False)}[way]
+    names = [f"station-{number}" for number in range(STATIONS)]
+    generate = runtime.engine.generate
+    asked, verdicts = [], []
+
+    async def overheard(requests):
+        asked.extend(requests)
+        return await generate(requests)
+
+    async def daemon(first):
+        asked.clear()
+        verdicts.clear()
+        with VerdictLog(tmp_path / "verdicts.jsonl") as results:
+
+            async def sink(verdict):
+                await results.write(verdict)
+                verdicts.append(verdict)
+
+            seen = everything_seen(playback, names, first)
+            runtime.engine.generate = overheard
+            clock = Clock()
+            await judge_all_at_once(runtime, playback, policy, seen, sink)
+            runtime.engine.generate = generate
+            return clock.read()
+
+    async def bare(size, turn):
+        # Seen a second time, pictures would be cheaper.
+        requests = [replace(one, image=brighter(one.image, 1 + turn)) for one in asked]
+        clock = Clock()
+        for first in range(0, len(requests), size):
+            await generate(requests[first : first + size])
+        return clock.read()
+
+    rounds = []
+
+    async def measure():
+        for turn in range(ROUNDS):
+            whole = await daemon(1 + 20 * turn)
+            rounds.append((whole, {size: await bare(size, 3 * turn + n) for n, size in enumerate((4, 8, 16))}))
+
+    benchmark.pedantic(anyio.run, args=(measure,), rounds=1, iterations=1)
+    print(f"\n{way}: {len(verdicts)} orders, {len(asked)} questions at {STATIONS} stations")
+    best = {}
+    for which, name in enumerate(("CPU", "wall")):
+        ratios = [min(times[which] for times in bares.values()) / whole[which] for whole, bares in rounds]
+        best[name] = statistics.median(ratios)
+        each = " ".join(f"{ratio:.3f}" for ratio in ratios)
+        minute = 60 * len(verdicts) / statistics.median(whole[which] for whole, _ in rounds)
+        print(f"by {name}: {minute:6.0f} orders a minute; of the bare model's best: {best[name]:.3f} ({each})")
+    assert best["CPU"] > 0.8
+
+
+def test_time_from_order_end_to_verdict(runtime, playback, question, benchmark):
+    """Orders ending when they did in the video; every other station looks ahead."""
+    speed = float(os.environ.get("ORDERACC_BENCH_SPEED", "1"))
+    ways = {"without": AskPolicy(early_look=False), "early look": AskPolicy()}
+    stations = {f"{name}-{number}": policy for number in range(STATIONS // 2) for name, policy in ways.items()}
+    waits, bare = {}, []
+
+    async def one_question():
+        clock = Clock()
+        await runtime.engine.generate([question()])
+        bare.append(clock.read()[1] * 1000)
+
+    async def measure():
+        for _ in range(30):
+            await one_question()
+        waits.update(await judge_in_time(runtime, playback, stations, speed))
+        for _ in range(30):
+            await one_question()
+
+    benchmark.pedantic(anyio.run, args=(measure,), rounds=1, iterations=1)
+    latency = statistics.median(bare)
+    print(f"\none bare question: p50 {latency:.1f} ms, p99 {np.percentile(bare, 99):.1f} ms")
+    for name in ways:
+        own = [wait for station, list_ in waits.items() if station.startswith(name) for wait in list_]
+        p50, p99 = np.percentile(own, 50), np.percentile(own, 99)
+        print(
+            f"{name:10} {len(own)} orders, end to verdict p50 {p50:.1f} ms, p99 {p99:.1f} ms; "
+            f"p50 / bare {p50 / latency:.2f}"
+        )
+
+
+@pytest.mark.parametrize("load", [0.7, 1.3])
+def test_fairness_to_seven_quiet_stations(runtime, question, load, benchmark):
+    """One station asks ten times as much as seven others, against all asking equally much; both the same in all."""
+    seconds, patience = 8.0, 3.0
+    turns = {"even": [1.0] * STATIONS, "uneven": [10.0] + [1.0] * (STATIONS - 1)}
+    served, asked = ({name: np.zeros(STATIONS) for name in turns} for _ in range(2))
+    waits = {name: [] for name in turns}
+
+    async def turn(name, rate):
+        shares = np.array(turns[name]) / sum(turns[name])
+
+        async def ask(batcher, station):
+            began = time.monotonic()
+            request = question(station=f"s{station}", deadline=began + patience)
+            asked[name][station] += 1
+            try:
+                await batcher.ask(request)
+            except EngineError:
+                pass
+            else:
+                served[name][station] += 1
+            if station:
+                waits[name].append(time.monotonic() - began)
+
+        async def keep_asking(batcher, group, station):
+            rng = np.random.default_rng(station)
+            until = time.monotonic() + seconds
+            while (now := time.monotonic()) < until:
+                group.start_soon(ask, batcher, station)
+                await anyio.sleep(max(0.0, now + rng.exponential(1 / (rate * shares[station])) - time.monotonic()))
+
+        async with serving(runtime.engine) as batcher, anyio.create_task_group() as group:
+            for station in range(STATIONS):
+                group.start_soon(keep_asking, batcher, group, station)
+
+    async def measure():
+        for _ in range(ROUNDS):
+            async with serving(runtime.engine) as batcher:
+                clock = Clock()
+                await ask_all(batcher, [question() for _ in range(48)])
+                rate = load * 48 / clock.read()[1]
+            for name in turns:
+                await turn(name, rate)
+
+    benchmark.pedantic(anyio.run, args=(measure,), rounds=1, iterations=1)
+    shares = served["uneven"] / asked["uneven"]
+    jain = shares.sum() ** 2 / (len(shares) * (shares**2).sum())
+    p99 = {name: np.percentile(waits[name], 99) * 1000 for name in turns}
+    print(
+        f"\nload {load:.1f} of what the model can: Jain index of served / asked {jain:.4f} (busy one {shares[0]:.2f}, "
+        f"others {shares[1:].min():.2f} or more); others' p99 {p99['uneven']:.0f} ms, with the load even "
+        f"{p99['even']:.0f} ms: {p99['uneven'] / p99['even']:.2f}"
+    )
+    assert shares[1:].min() > 0.95
+
+
+def test_event_loop_lag_while_batches_run(runtime, question, benchmark):
+    figures = {"idle": [], "batches": []}
+
+    async def lag(*, busy):
+        meter = LoopLag(interval=0.01, window=100_000)
+
+        async def keep_busy(batcher):
+            while True:
+                await ask_all(batcher, [question() for _ in range(16)])
+
+        async with serving(runtime.engine) as batcher, anyio.create_task_group() as group:
+            if busy:
+                group.start_soon(keep_busy, batcher)
+                group.start_soon(keep_busy, batcher)
+            group.start_soon(meter.run)
+            await anyio.sleep(6)
+            group.cancel_scope.cancel()
+        return meter.snapshot()
+
+    async def measure():
+        for _ in range(ROUNDS):
+            figures["idle"].append(await lag(busy=False))
+            figures["batches"].append(await lag(busy=True))
+
+    benchmark.pedantic(anyio.run, args=(measure,), rounds=1, iterations=1)
+    print("\nevent loop lag, ms       p50      p99      max   (median of the rounds' p50 and p99, largest max)")
+    for name, snapshots in figures.items():
+        p50, p99 = (statistics.median(getattr(one, which) for one in snapshots) for which in ("p50_ms", "p99_ms"))
+        print(f"{name:18} {p50:9.2f} {p99:8.2f} {max(one.max_ms for one in snapshots):8.2f}")
