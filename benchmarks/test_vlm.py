@@ -39,7 +39,7 @@ EVERY_FRAME = AskPolicy(adaptive=False, early_look=False)
 pytestmark = pytest.mark.timeout(3600)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def runtime():
     loaded = Runtime.load(JudgingConfig())
     yield loaded
@@ -47,8 +47,11 @@ def runtime():
 
 
 @pytest.fixture(scope="module")
-def playback(recorded, runtime):
-    return Playback.watch(recorded(SEED, ORDERS_RECORDED), runtime, ORDERS)
+def playback(recorded):
+    looking = Runtime.load(JudgingConfig())
+    seen = Playback.watch(recorded(SEED, ORDERS_RECORDED), looking, ORDERS)
+    anyio.run(looking.aclose)
+    return seen
 
 
 @pytest.fixture(scope="module")
