@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orderacc.errors import EngineError
@@ -155,6 +155,7 @@ def test_depth_is_bounded() -> None:
         max_leaves=15,
     )
 )
+@example({"type": {}})
 @settings(max_examples=200)
 def test_any_json_is_a_grammar_or_refused(schema: Any) -> None:
     with suppress_bad_grammar():

@@ -122,9 +122,9 @@ class _Rules:
             return text
         if kind == "integer" and ("minimum" in schema or "maximum" in schema):
             return self._bounded(schema, place)
-        if kind not in _UNDERSTOOD:
+        if not isinstance(kind, str) or kind not in _UNDERSTOOD:
             raise _wrong(f"{place}.type", f"there is no type {kind!r:.40}")
-        return self._primitive(str(kind))
+        return self._primitive(kind)
 
     def _object(self, schema: dict[str, Any], place: str, depth: int) -> str:
         properties = schema.get("properties", {})
