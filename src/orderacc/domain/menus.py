@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from orderacc.errors import ConfigError, Finding
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orderacc.documents import Document, FieldPath
+
+Verifiability: TypeAlias = Literal["visible", "occluded", "ignore"]
+
+Container: TypeAlias = Literal["", "open", "closed"]
 
 _GAPS = re.compile(r"[\W_]+")
 _SILENT = str.maketrans("", "", "'`\u2019\u02bc\u00b4\u00ae\u2122\u00a9\u00ad\u200b\u200c\u200d\ufeff")
@@ -62,6 +66,16 @@ class MenuItem:
         category: E.g. `burger`, `drink`.
         aliases: Other names the POS or the model may use.
         group: The detector label that covers it (look-alikes share one), or None when the detector has none.
+        size: `small`, `large` and the like where the item is one size of several, else empty.
+        look_alikes: Names of items that are easily packed for this one although no detector label joins them.
+        contains: Names of the items it is made up of (a combo, a children's meal).
+        container: Whether its contents lie in the open or in something closed; empty where it contains nothing.
+        verifiability: Whether a camera can see it: `visible`; `occluded`, in something closed, so that not seeing it
+            says nothing; `ignore`, too small or too trivial to be asked about (napkins, sauces).
+        threshold: Least likeness, 0 to 1, at which a name means this item; None for the judge's own threshold.
+
+    Raises:
+        ValueError: If the threshold is not within 0 to 1.
     """
 
     name: str
@@ -69,6 +83,16 @@ class MenuItem:
     category: str = ""
     aliases: tuple[str, ...] = ()
     group: str | None = None
+    size: str = ""
+    look_alikes: tuple[str, ...] = ()
+    contains: tuple[str, ...] = ()
+    container: Container = ""
+    verifiability: Verifiability = "visible"
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold of {self.name!r} must be within 0 to 1, not {self.threshold!r}")
 
 
 @dataclass(frozen=True, slots=True)
