@@ -7,7 +7,8 @@ OrderAccError
 ├── StationError       a station that was named is not there, or is there already
 ├── ModelError         a model or a device is missing, broken or does not fit the menu
 ├── EngineError        the vision language model failed on a request
-└── OrdersError        the POS side could not answer
+├── OrdersError        the POS side could not answer
+└── RequestError       what somebody asks over HTTP is wrong, too much or not theirs
 ```
 
 Every error has a stable `code` (snake_case) that logs, metrics and API answers carry.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "ConfigError",
@@ -28,6 +29,7 @@ __all__ = [
     "ModelError",
     "OrderAccError",
     "OrdersError",
+    "RequestError",
     "SourceError",
     "StationError",
 ]
@@ -125,3 +127,30 @@ class OrdersError(OrderAccError):
     """The order book could not answer. Codes: `orders_unavailable`."""
 
     default_code = "orders_unavailable"
+
+
+class RequestError(OrderAccError):
+    """What somebody asks over HTTP is wrong, too much, or not theirs to ask.
+
+    Codes: `unauthorized`, `forbidden`, `bad_origin`, `bad_host`, `csrf`, `rate_limited`, `not_found`,
+    `method_not_allowed`, `not_acceptable`, `bad_request`, `invalid`, `too_large`, `unsupported_media_type`, `timeout`,
+    `conflict`, `gone`, `camera_refused`, `no_picture`, `unavailable`.
+
+    Attributes:
+        details: What is wrong field by field: dotted path and message.
+        headers: HTTP headers the answer carries.
+    """
+
+    default_code = "bad_request"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        details: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.details = tuple(details)
+        self.headers = dict(headers or {})

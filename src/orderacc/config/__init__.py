@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orderacc.config.api import ApiConfig, CameraRulesConfig, TlsConfig
 from orderacc.config.load import json_schema, load_config
 from orderacc.config.scaling import ScalingConfig
 from orderacc.config.schema import (
@@ -29,6 +30,8 @@ from orderacc.config.secrets import SecretText
 from orderacc.config.vlm import RemoteVlmConfig, VlmConfig
 
 __all__ = [
+    "ApiConfig",
+    "CameraRulesConfig",
     "CaptureConfig",
     "Config",
     "DeviceSource",
@@ -49,6 +52,7 @@ __all__ = [
     "Source",
     "StationConfig",
     "TelemetryConfig",
+    "TlsConfig",
     "TrackingConfig",
     "ValidationConfig",
     "VlmConfig",

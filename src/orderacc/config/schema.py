@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from orderacc.config.api import ApiConfig
 from orderacc.config.scaling import Scaling, ScalingConfig
 from orderacc.config.secrets import SecretText, url_with
 from orderacc.config.section import InputFile, Interval, ModelName, OutputFile, Seconds, Section, Share
@@ -281,6 +282,8 @@ class Config(JudgingConfig):
     """The menu; by default the demo menu, which is all the demo models know."""
     results: ResultsConfig | None = None
     """Output of verdicts besides the log."""
+    api: ApiConfig | None = None
+    """Orders, verdicts, stations and health over HTTP; nothing listens without it."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """Logs."""
     shutdown_grace: Seconds = 10.0
