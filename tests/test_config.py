@@ -15,6 +15,7 @@ from orderacc.capture import CapturePolicy
 from orderacc.cli import main
 from orderacc.config import (
     CaptureConfig,
+    Config,
     DeviceSource,
     FileSource,
     PictureConfig,
@@ -25,6 +26,7 @@ from orderacc.config import (
 from orderacc.perception.picture import PictureSettings
 from orderacc.tracking.settings import TrackerSettings
 
+SECTIONS = sorted({"schema", *Config.model_fields} - {"schema_version"})
 TYPES = "device, file, http, rtsp or simulator"
 
 LAUGHS = "a: &a [1]\n" + "".join(
@@ -165,10 +167,7 @@ rtsp: 1
         ":17:28 models.slip_reader: should be rapidocr or easyocr, not 'rapid_ocr', did you mean 'rapidocr'?",
         ":18:1 shutdown_grace: should be a finite number",
         ":19:1 results.file: is required",
-        (
-            ":20:1 rtsp: there is no such key; there are: capture, menu, models, orders, picture, results, scaling, "
-            "schema, selection, shutdown_grace, stations, telemetry, tracking, validation, vlm"
-        ),
+        f":20:1 rtsp: there is no such key; there are: {', '.join(SECTIONS)}",
     ]
 
 

@@ -50,6 +50,7 @@ def test_public_names_are_these() -> None:
         "OrdersError",
         "SourceError",
         "StationError",
+        "StorageError",
         "Verdict",
         "__version__",
         "judge",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         OrdersError,
         SourceError,
         StationError,
+        StorageError,
     )
     from orderacc.service.daemon import run_daemon
     from orderacc.service.replay import replay
@@ -45,6 +46,7 @@ __all__ = [
     "OrdersError",
     "SourceError",
     "StationError",
+    "StorageError",
     "Verdict",
     "__version__",
     "judge",
@@ -68,6 +70,7 @@ _HOMES: Final = {
     "OrdersError": "orderacc.errors",
     "SourceError": "orderacc.errors",
     "StationError": "orderacc.errors",
+    "StorageError": "orderacc.errors",
     "Verdict": "orderacc.domain.verdicts",
     "judge": "orderacc.validation",
     "load_config": "orderacc.config",

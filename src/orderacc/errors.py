@@ -8,7 +8,8 @@ OrderAccError
 ├── ModelError         a model or a device is missing, broken or does not fit the menu
 ├── EngineError        the vision language model failed on a request
 ├── OrdersError        the POS side could not answer
-└── RequestError       what somebody asks over HTTP is wrong, too much or not theirs
+├── RequestError       what somebody asks over HTTP is wrong, too much or not theirs
+└── StorageError       something could not be stored, or is not there
 ```
 
 Every error has a stable `code` (snake_case) that logs, metrics and API answers carry.
@@ -32,6 +33,7 @@ __all__ = [
     "RequestError",
     "SourceError",
     "StationError",
+    "StorageError",
 ]
 
 
@@ -154,3 +156,14 @@ class RequestError(OrderAccError):
         super().__init__(message, code=code)
         self.details = tuple(details)
         self.headers = dict(headers or {})
+
+
+class StorageError(OrderAccError):
+    """Something could not be stored or read back.
+
+    Codes of objects: `storage_unavailable` (no answer, or a failure that may pass), `storage_denied` (credentials or
+    permissions), `storage_full`, `storage_refused` (this object, for good), `no_such_bucket`, `no_such_object`,
+    `object_corrupt`, `bad_key`, `spool_full`.
+    """
+
+    default_code = "storage_unavailable"

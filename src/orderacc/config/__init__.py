@@ -27,15 +27,18 @@ from orderacc.config.schema import (
     ValidationConfig,
 )
 from orderacc.config.secrets import SecretText
+from orderacc.config.storage import ClipsConfig, FolderObjects, S3Objects, SpoolConfig, StorageConfig
 from orderacc.config.vlm import RemoteVlmConfig, VlmConfig
 
 __all__ = [
     "ApiConfig",
     "CameraRulesConfig",
     "CaptureConfig",
+    "ClipsConfig",
     "Config",
     "DeviceSource",
     "FileSource",
+    "FolderObjects",
     "HttpSource",
     "JudgingConfig",
     "MenuConfig",
@@ -45,12 +48,15 @@ __all__ = [
     "RemoteVlmConfig",
     "ResultsConfig",
     "RtspSource",
+    "S3Objects",
     "ScalingConfig",
     "SecretText",
     "SelectionConfig",
     "SimulatorSource",
     "Source",
+    "SpoolConfig",
     "StationConfig",
+    "StorageConfig",
     "TelemetryConfig",
     "TlsConfig",
     "TrackingConfig",

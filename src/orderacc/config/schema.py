@@ -11,6 +11,7 @@ from orderacc.config.api import ApiConfig
 from orderacc.config.scaling import Scaling, ScalingConfig
 from orderacc.config.secrets import SecretText, url_with
 from orderacc.config.section import InputFile, Interval, ModelName, OutputFile, Seconds, Section, Share
+from orderacc.config.storage import StorageConfig, Upload
 from orderacc.config.vlm import VlmConfig
 
 
@@ -105,6 +106,8 @@ class StationConfig(Section):
     """As in `selection`, which counts where this is left out."""
     early_look: bool | None = None
     """Likewise."""
+    upload: Upload | None = None
+    """As in `storage`, which counts where this is left out."""
 
 
 class CaptureConfig(Section):
@@ -284,6 +287,8 @@ class Config(JudgingConfig):
     """Output of verdicts besides the log."""
     api: ApiConfig | None = None
     """Orders, verdicts, stations and health over HTTP; nothing listens without it."""
+    storage: StorageConfig | None = None
+    """What is kept beyond the verdicts; nothing when left out."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """Logs."""
     shutdown_grace: Seconds = 10.0
