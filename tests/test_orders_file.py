@@ -29,61 +29,61 @@ def write(path, orders):
 
 async def test_an_order_is_found_by_its_number(file):
     book: OrderBook = FileOrders(file)
-    order = await book.find("drive-1", "384")
+    order = (await book.find("drive-1", "384")).order
     assert order is not None
     assert (order.order_id, order.items, order.version) == ("384", (Item("pepsi can", 2), Item("banana")), 1)
-    assert await book.find("drive-1", "385") is None
-    assert await book.find("drive-1", "") is None
+    assert (await book.find("drive-1", "385")).order is None
+    assert (await book.find("drive-1", "")).order is None
 
 
 @pytest.mark.parametrize("text", [" 384 ", "#384", "\uff13\uff18\uff14", "0384"])
 async def test_how_the_number_is_printed_does_not_matter(file, text):
-    assert (await FileOrders(file).find("s", text)).order_id == "384"
+    assert (await FileOrders(file).find("s", text)).order.order_id == "384"
 
 
 async def test_leading_zeros_tell_orders_apart_only_where_the_file_has_both(file):
     write(file, {"84": [{"name": "A"}], "084": [{"name": "B"}], "7": [{"name": "C"}], "A1": [{"name": "D"}]})
     book = FileOrders(file)
-    assert (await book.find("s", "84")).order_id == "84"
-    assert (await book.find("s", "084")).order_id == "084"
-    assert await book.find("s", "0084") is None
-    assert (await book.find("s", "007")).order_id == "7"
-    assert (await book.find("s", "a1")).order_id == "A1"
+    assert (await book.find("s", "84")).order.order_id == "84"
+    assert (await book.find("s", "084")).order.order_id == "084"
+    assert (await book.find("s", "0084")).order is None
+    assert (await book.find("s", "007")).order.order_id == "7"
+    assert (await book.find("s", "a1")).order.order_id == "A1"
 
 
 async def test_a_changed_file_is_read_again_and_an_amended_order_gets_a_version(file):
     book = FileOrders(file)
-    kept = await book.find("s", "384")
+    kept = (await book.find("s", "384")).order
     write(file, {"384": [{"name": "banana"}], "385": [{"name": "tea"}]})
-    amended = await book.find("s", "384")
+    amended = (await book.find("s", "384")).order
     assert (amended.items, amended.version) == ((Item("banana"),), 2)
     assert kept.items != amended.items
-    assert (await book.find("s", "385")).version == 1
+    assert (await book.find("s", "385")).order.version == 1
     write(file, {"385": [{"name": "tea"}]})
-    assert await book.find("s", "384") is None
+    assert (await book.find("s", "384")).order is None
     write(file, {"384": [{"name": "banana"}], "385": [{"name": "tea"}]})
-    assert (await book.find("s", "384")).version == 2
+    assert (await book.find("s", "384")).order.version == 2
 
 
 @pytest.mark.parametrize("bad", ['{"384": [', '{"384": [{"name": ""}]}', "[]"])
 async def test_a_file_that_turns_bad_keeps_the_last_good_one_and_says_why(file, caplog, bad):
     book = FileOrders(file)
     write(file, bad)
-    assert (await book.find("s", "384")).version == 1
-    assert (await book.find("s", "384")).version == 1
+    assert (await book.find("s", "384")).order.version == 1
+    assert (await book.find("s", "384")).order.version == 1
     assert sum("orders_file_bad" in str(record.msg) for record in caplog.records) == 1
     write(file, {"9": [{"name": "tea"}]})
-    assert await book.find("s", "384") is None
-    assert (await book.find("s", "9")).order_id == "9"
+    assert (await book.find("s", "384")).order is None
+    assert (await book.find("s", "9")).order.order_id == "9"
 
 
 async def test_a_file_that_vanishes_for_a_moment(file):
     book = FileOrders(file)
     text = file.read_text()
     file.unlink()
-    assert await book.find("s", "384") is not None
+    assert (await book.find("s", "384")).order is not None
     write(file, text.replace("384", "555"))
-    assert await book.find("s", "555") is not None
+    assert (await book.find("s", "555")).order is not None
 
 
 async def test_a_change_within_one_tick_of_the_clock_is_seen(file):
@@ -91,7 +91,7 @@ async def test_a_change_within_one_tick_of_the_clock_is_seen(file):
     before = file.stat()
     write(file, file.read_text().replace("384", "385"))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert await book.find("s", "385") is not None
+    assert (await book.find("s", "385")).order is not None
 
 
 def test_a_file_that_is_bad_from_the_start_is_refused_with_every_line(file):

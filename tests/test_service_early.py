@@ -149,11 +149,11 @@ async def test_a_look_ahead_that_fails_costs_no_verdict(error):
     class FailsAtFirst(FixedOrders):
         looked_up = 0
 
-        async def find(self, station_id, slip_text):
+        async def find(self, station_id, slip_text, at=None):
             self.looked_up += 1
             if self.looked_up == 1:
                 raise error
-            return await super().find(station_id, slip_text)
+            return await super().find(station_id, slip_text, at)
 
     book = FailsAtFirst({order.order_id: order.paid for order in SCRIPT.orders})
     verdicts, _, _ = await watch(AskPolicy(), book=book, speed=60.0)

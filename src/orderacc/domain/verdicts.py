@@ -117,8 +117,8 @@ class Verdict:
 
     Attributes:
         reason: Why it is undetermined or unsure, as a code: `no_order`, `slip_unreadable`, `no_slip`, `no_frames`,
-            `engine_failed`, `overloaded`, `orders_unavailable`, `cancelled`; `low_confidence` where the judge is
-            unsure; else None.
+            `engine_failed`, `overloaded`, `orders_unavailable`, `cancelled`; `ambiguous_order`; `low_confidence` where
+            the judge is unsure; else None.
         sentence: One line for the crew.
         confidence: How sure the status is, 0 to 1.
         opened_at: ISO 8601 UTC with milliseconds, or None.

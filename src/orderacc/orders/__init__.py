@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orderacc.orders.book import OrderBook
+from orderacc.orders.book import Match, OrderBook
 from orderacc.orders.file import FileOrders, read_orders
 from orderacc.orders.fixed import FixedOrders
 
-__all__ = ["FileOrders", "FixedOrders", "OrderBook", "read_orders"]
+__all__ = ["FileOrders", "FixedOrders", "Match", "OrderBook", "read_orders"]

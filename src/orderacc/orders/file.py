@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from orderacc.documents import Document, FieldPath, read_document
 from orderacc.domain.orders import Item, Order
 from orderacc.errors import ConfigError, Finding
+from orderacc.orders.book import Match
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 _log = get_logger(__name__)
 
@@ -46,7 +48,7 @@ def read_orders(path: Path | str) -> dict[str, Order]:
             findings.append(document.finding((number,), f"is the same order number as {first[key]!r}"))
         first.setdefault(key, str(number))
         items = _items(document, str(number), lines, findings)
-        if items:
+        if key and items:
             orders[str(number)] = Order(str(number), items)
     if findings:
         raise ConfigError(findings)
@@ -94,16 +96,16 @@ class FileOrders:
         self._known: dict[str, Order] = {}
         self._take(read_orders(self._path))
 
-    async def find(self, station_id: str, slip_text: str) -> Order | None:
+    async def find(self, station_id: str, slip_text: str, at: datetime | None = None) -> Match:
         """Find the order of that number; every station of the box shares the file."""
-        del station_id
+        del station_id, at
         async with self._reading:
             stamp = await asyncio.to_thread(_stamp, self._path)
             if stamp != self._stamp:
                 self._stamp = stamp
                 await self._read_again()
         key = _normal(slip_text)
-        return self._exact.get(key) or self._without_zeros.get(_without_zeros(key))
+        return Match(self._exact.get(key) or self._without_zeros.get(_without_zeros(key)))
 
     async def _read_again(self) -> None:
         try:

@@ -15,14 +15,14 @@ from orderacc.simulator.source import SimulatorSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from orderacc.capture import FrameSource
     from orderacc.config import Config, OrdersConfig, RtspSource, StationConfig
     from orderacc.config import HttpSource as HttpConfig
     from orderacc.config import SimulatorSource as SimulatorConfig
-    from orderacc.domain.orders import Order
-    from orderacc.orders import OrderBook
+    from orderacc.orders import Match, OrderBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,8 @@ class PosOrders:
         if self._book is None:
             raise no_orders(station_id)
 
-    async def find(self, station_id: str, slip_text: str) -> Order | None:
+    async def find(self, station_id: str, slip_text: str, at: datetime | None = None) -> Match:
         """See `OrderBook.find`."""
         if self._book is None:
             raise OrdersError("the configuration names no POS orders any more")
-        return await self._book.find(station_id, slip_text)
+        return await self._book.find(station_id, slip_text, at)

@@ -34,6 +34,8 @@ SENTENCES: Final = {
     "no_slip": "Not judged: no slip was seen with these items.",
     "slip_unreadable": "Not judged: the slip could not be read.",
     "no_order": "Not judged: the POS has no such order.",
+    "cancelled": "Not judged: this order was cancelled.",
+    "ambiguous_order": "Please check: this number could be {}.",
     "orders_unavailable": "Not judged: the POS orders could not be read.",
     "no_frames": "Not judged: the items were never in clear view.",
     "engine_failed": "Please check: the pictures could not be analysed.",
@@ -44,6 +46,8 @@ SENTENCES: Final = {
 }
 """What the crew reads when an order cannot be judged, by reason."""
 
+MOST_NAMED: Final = 3
+"""Lines of an order that are named to tell it from another of the same number."""
 
 NO_EARLY_ANSWERS: Final = EarlyAnswers()
 """For orders about which nothing was asked before they ended."""
@@ -136,10 +140,10 @@ class OrderJudge:
         if not (self.early_looks and policy.early_look) or self._questions.pressure >= HOLD_BACK:
             return
         try:
-            order = await book.find(evidence.station_id, evidence.slip_text or "")
+            order = (await book.find(evidence.station_id, evidence.slip_text or "")).order
         except OrdersError:
             return
-        if order is None:
+        if order is None or order.state == "cancelled":
             return
         sequence = asking_order(evidence.frames)
         if not outlook.gone:
@@ -167,12 +171,17 @@ class OrderJudge:
         if evidence.reason or evidence.slip_text is None:
             return undetermined(evidence.reason or "slip_unreadable")
         try:
-            order = await book.find(evidence.station_id, evidence.slip_text)
+            match = await book.find(evidence.station_id, evidence.slip_text)
         except OrdersError:
             return undetermined("orders_unavailable")
+        if match.candidates:
+            return ambiguous(match.candidates)
+        order = match.order
         if order is None:
             return undetermined("no_order")
-        if not evidence.frames:
+        if order.state == "cancelled":
+            verdict = undetermined("cancelled", expected=order.items)
+        elif not evidence.frames:
             verdict = undetermined("no_frames", expected=order.items)
         else:
             verdict = await self._compare(evidence, order, early, policy)
@@ -240,3 +249,22 @@ def undetermined(reason: str, expected: Iterable[Item] = ()) -> Verdict:
         expected: The order's lines, if it is known.
     """
     return Verdict("undetermined", reason, SENTENCES[reason], expected=tuple(expected), confidence=0.0)
+
+
+def ambiguous(candidates: Sequence[Order]) -> Verdict:
+    """The verdict where the slip's number could mean more than one order; nothing is compared.
+
+    Args:
+        candidates: All of them.
+    """
+    sentence = SENTENCES["ambiguous_order"].format(" or ".join(_named(order, candidates) for order in candidates))
+    return Verdict("unsure", "ambiguous_order", sentence, confidence=0.0)
+
+
+def _named(order: Order, among: Sequence[Order]) -> str:
+    """An order in words the crew can tell it by from the others."""
+    if len({other.display_id for other in among}) == len(among):
+        return f"order {order.display_id}"
+    placed = f" of {order.placed_at:%H:%M} UTC" if order.placed_at is not None else ""
+    holds = ", ".join(f"{item.quantity} {item.name}" for item in order.items[:MOST_NAMED])
+    return f"order {order.display_id}{placed} ({holds}{', ...' if len(order.items) > MOST_NAMED else ''})"
