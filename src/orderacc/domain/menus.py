@@ -1,24 +1,29 @@
-"""The menu: what the items are called."""
+"""The menu: what the items are called, which look alike, what lies inside what."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
-
-from orderacc.errors import ConfigError, Finding
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from orderacc.documents import Document, FieldPath
+    from orderacc.domain.orders import Item
 
 Verifiability: TypeAlias = Literal["visible", "occluded", "ignore"]
 
 Container: TypeAlias = Literal["", "open", "closed"]
+
+MOST_WITHIN: Final = 100
+"""Most things an item is made up of."""
+
+DEEPEST: Final = 8
+"""Most items within items."""
 
 _GAPS = re.compile(r"[\W_]+")
 _SILENT = str.maketrans("", "", "'`\u2019\u02bc\u00b4\u00ae\u2122\u00a9\u00ad\u200b\u200c\u200d\ufeff")
@@ -99,24 +104,51 @@ class MenuItem:
 class Menu:
     """All items a restaurant sells, in menu order.
 
+    Attributes:
+        items: The items.
+        synonyms: Groups of words or phrases that mean the same here, each group's own word first: `("fries", "chips")`
+            lets `large chips` be found as `large fries`. They count only for names that are not on the menu as they
+            stand.
+
     Raises:
-        ValueError: If a name is blank or two items have the same name.
+        ValueError: If a name is blank, two items have the same name, a word is in two groups of synonyms, or an item
+            contains itself or more than a person would pack.
     """
 
     items: tuple[MenuItem, ...]
+    synonyms: tuple[tuple[str, ...], ...] = ()
     _found: Mapping[str, MenuItem] = field(init=False, repr=False, compare=False)
     _hash: int = field(init=False, repr=False, compare=False)
+    _own_words: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    _foreign: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_found", _index(self.items))
-        object.__setattr__(self, "_hash", hash(self.items))
+        own_words = dict(_own_words(self.synonyms))
+        longest_first = sorted(own_words, key=len, reverse=True)
+        pattern = r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)"
+        object.__setattr__(self, "_own_words", own_words)
+        object.__setattr__(self, "_foreign", re.compile(pattern, re.IGNORECASE) if own_words else None)
+        object.__setattr__(self, "_found", _index(self))
+        object.__setattr__(self, "_hash", hash((self.items, self.synonyms)))
+        for item in self.items:
+            check_contents(item, self.find)
 
     def __hash__(self) -> int:
         return self._hash  # a menu is a key of caches that are asked for every order
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
-        """Read `{"items": [{"id", "name", "category", "aliases": [], "group"}]}` from JSON or YAML.
+        """Read a menu from JSON or YAML: the peer's `inventory.json`, or a file with more to say.
+
+        ```yaml
+        items:
+          - {name: Burger, id: b1, category: mains, aliases: [Hamburger], group: burger, look_alikes: [Wrap]}
+          - {name: Fries, sizes: {small: f1, large: f2}, aliases: [Chips]}     # two items: Small Fries, Large Fries
+          - {name: Kids Box, contains: [Burger, Small Fries], container: closed}
+          - {name: Napkin, verifiability: ignore}
+          - {name: Cola, threshold: 0.9}
+        synonyms: {cola: [coke, coca cola]}
+        ```
 
         An item may also be a plain name, and the top level may be the list itself. Keys beyond these (prices,
         descriptions) are the POS's business and are not read.
@@ -124,9 +156,10 @@ class Menu:
         Raises:
             ConfigError: With every finding, each with its line and column.
         """
-        from orderacc.documents import read_document
+        from orderacc.domain.menu_file import read_menu
 
-        return cls(_read_items(read_document(path)))
+        menu = read_menu(path).menu
+        return cls(menu.items, menu.synonyms)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -134,17 +167,107 @@ class Menu:
         return tuple(item.name for item in self.items)
 
     def find(self, name: str) -> MenuItem | None:
-        """The item called so: by name, else by id, else by an alias that only one item has. Case and accents aside."""
-        return self._found.get(name) or self._found.get(fold_name(name))
+        """The item called so: by name, else by id, else by an alias that only one item has. Case and accents aside.
+
+        A name that is none of these is looked up once more with the menu's own words in place of their synonyms.
+        """
+        item = self._found.get(name) or self._found.get(fold_name(name))
+        if item is None and self._foreign is not None:
+            item = self._found.get(fold_name(self.in_own_words(name)))
+        return item
+
+    def in_own_words(self, name: str) -> str:
+        """The name with the menu's own words in place of their synonyms; as it stands where it has none."""
+        if self._foreign is None:
+            return name
+        return self._foreign.sub(lambda found: self._own_words.get(found[0].casefold(), found[0]), name)
 
     def group_of(self, name: str) -> str | None:
         """The detector label that covers an item, or None when there is none or the name is not on the menu."""
         item = self.find(name)
         return item.group if item else None
 
+    def look_alike(self, one: str, other: str) -> bool:
+        """Whether two items are easily taken for each other: one detector label covers both, or the menu says so."""
+        first, second = self.find(one), self.find(other)
+        if first is None or second is None:
+            return False
+        if first.group is not None and first.group == second.group:
+            return True
+        return any(self.find(name) is second for name in first.look_alikes) or any(
+            self.find(name) is first for name in second.look_alikes
+        )
 
-def _index(items: tuple[MenuItem, ...]) -> dict[str, MenuItem]:
+    def unpacked(self, items: Iterable[Item]) -> tuple[Item, ...]:
+        """What a camera finds of an order: open combos as their contents, closed ones as they stand.
+
+        Args:
+            items: Lines of an order.
+
+        Returns:
+            Lines, those a combo stood for in its place; repeated names are not added up.
+        """
+        return tuple(part for item in items for part in self._unpack(item))
+
+    def encloses(self, outer: str, inner: str) -> bool:
+        """Whether the one item lies in the other's closed container, where no camera sees it."""
+        item, wanted = self.find(outer), self.find(inner)
+        if item is None or wanted is None or item.container != "closed":
+            return False
+        return any(inside is wanted for inside in _within(item, self.find))
+
+    def _unpack(self, item: Item) -> Iterator[Item]:
+        known = self.find(item.name)
+        if known is None or not known.contains or known.container == "closed":
+            yield item
+            return
+        for name in known.contains:
+            yield from self._unpack(replace(item, name=name))
+
+
+def check_contents(item: MenuItem, find: Callable[[str], MenuItem | None]) -> None:
+    """Refuse contents that never end, or that nobody would pack.
+
+    Args:
+        item: The item.
+        find: Gives the item of a name.
+
+    Raises:
+        ValueError: If the item contains itself, more than `MOST_WITHIN` things or boxes within boxes beyond
+            `DEEPEST`.
+    """
+    if sum(1 for _ in islice(_within(item, find), MOST_WITHIN + 1)) > MOST_WITHIN:
+        raise ValueError(f"menu item {item.name!r} contains more than {MOST_WITHIN} things")
+
+
+def _within(item: MenuItem, find: Callable[[str], MenuItem | None], above: tuple[str, ...] = ()) -> Iterator[MenuItem]:
+    """Items within an item, at any depth, as often as they are there."""
+    outer = (*above, item.name)
+    if len(outer) > DEEPEST:
+        raise ValueError(f"menu item {outer[0]!r} contains items within items more than {DEEPEST} deep")
+    for inside in filter(None, map(find, item.contains)):
+        if inside.name in outer:
+            raise ValueError(f"menu item {inside.name!r} contains itself")
+        yield inside
+        yield from _within(inside, find, outer)
+
+
+def _own_words(synonyms: tuple[tuple[str, ...], ...]) -> Iterator[tuple[str, str]]:
+    met: set[str] = set()
+    for group in synonyms:
+        for word in group:
+            key = word.casefold()
+            if not fold_name(word):
+                raise ValueError("a synonym needs a word")
+            if key in met:
+                raise ValueError(f"{word!r} is in the menu's synonyms twice")
+            met.add(key)
+        yield from ((word.casefold(), group[0]) for word in group[1:])
+
+
+def _index(menu: Menu) -> dict[str, MenuItem]:
     """Every way to call an item, the strongest claim first: a name beats an id, an id beats an alias."""
+    items = menu.items
     found: dict[str, MenuItem] = {}
     for item in items:
         key = fold_name(item.name)
@@ -157,77 +280,20 @@ def _index(items: tuple[MenuItem, ...]) -> dict[str, MenuItem]:
     for item in items:
         if item.item_id:
             found.setdefault(fold_name(item.item_id), item)
-    taken = frozenset(found)
-    shared: set[str] = set()
-    for item in items:
-        for alias in {fold_name(alias) for alias in item.aliases} - taken:
-            if found.setdefault(alias, item) is not item:
-                shared.add(alias)
-    for alias in shared:  # an alias two items have names neither
-        del found[alias]
+    _add_unshared(found, [(fold_name(alias), item) for item in items for alias in item.aliases])
+    if menu.synonyms:
+        every = [(name, item) for item in items for name in (item.name, *item.aliases)]
+        _add_unshared(found, [(fold_name(menu.in_own_words(name)), item) for name, item in every])
     found |= {item.name: item for item in items if fold_name(item.name) in named}
     return found
 
 
-def _read_items(document: Document) -> tuple[MenuItem, ...]:
-    findings: list[Finding] = []
-    data = document.data
-    base: FieldPath = ()
-    if isinstance(data, dict) and "items" in data:
-        data, base = data["items"], ("items",)
-    if not isinstance(data, list) or not data:
-        raise ConfigError([document.finding(base, "should be a list of menu items: items: [{name: Burger}, ...]")])
-    items: list[MenuItem] = []
-    lines: dict[str, int] = {}
-    for index, entry in enumerate(data):
-        path: FieldPath = (*base, index)
-        fields = {"name": entry} if isinstance(entry, str) else entry
-        wrong = _complaints(document, path, fields)
-        findings += wrong
-        if wrong:
-            continue
-        key, line = fold_name(fields["name"]), document.where(path)[0]
-        if key in lines:
-            findings.append(
-                document.finding((*path, "name"), f"{fields['name']!r} is on the menu already, in line {lines[key]}")
-            )
-            continue
-        lines[key] = line
-        items.append(_item(fields))
-    if findings:
-        raise ConfigError(findings)
-    return tuple(items)
-
-
-def _complaints(document: Document, path: FieldPath, fields: Any) -> list[Finding]:  # noqa: ANN401  parsed text
-    if not isinstance(fields, dict):
-        return [document.finding(path, "should be a name or a table with a name")]
-    found: list[Finding] = []
-    name = fields.get("name")
-    if not isinstance(name, str) or not fold_name(name):
-        found.append(document.finding((*path, "name"), "every menu item needs a name, as text"))
-    if not isinstance(fields.get("id", ""), (str, int)) or isinstance(fields.get("id"), bool):
-        found.append(document.finding((*path, "id"), "should be text or a number"))
-    found += [
-        document.finding((*path, key), "should be text")
-        for key in ("category", "group")
-        if not isinstance(fields.get(key) or "", str)
-    ]
-    aliases = fields.get("aliases") or []
-    if not isinstance(aliases, list):
-        return [*found, document.finding((*path, "aliases"), "should be a list of names")]
-    return found + [
-        document.finding((*path, "aliases", index), "an alias should be text")
-        for index, alias in enumerate(aliases)
-        if not isinstance(alias, str)
-    ]
-
-
-def _item(fields: dict[str, Any]) -> MenuItem:
-    return MenuItem(
-        name=fields["name"].strip(),
-        item_id=str(fields.get("id", "")),
-        category=fields.get("category") or "",
-        aliases=tuple(fields.get("aliases") or ()),
-        group=fields.get("group") or None,
-    )
+def _add_unshared(found: dict[str, MenuItem], claims: Iterable[tuple[str, MenuItem]]) -> None:
+    """Add the names that one item alone claims; a name two items have names neither."""
+    taken = frozenset(found)
+    shared: set[str] = set()
+    for key, item in claims:
+        if key not in taken and found.setdefault(key, item) is not item:
+            shared.add(key)
+    for key in shared:
+        del found[key]
