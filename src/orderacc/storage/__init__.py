@@ -1,3 +1,1 @@
-"""What is kept: the journal (SQLite), the objects, and how long."""
-
-from __future__ import annotations
+"""What is kept: evidence in an object store, and what is on its way there."""

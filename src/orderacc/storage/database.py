@@ -1,0 +1,364 @@
+"""One SQLite file: one writer that commits in groups, one reader it never waits for, and what becomes of trouble.
+
+Writes that arrive while a commit is under way share the next one. A write returns when it is on the disk. When the place
+fails (full, I/O error), writes are refused at once and the writer tries again by itself, so that it goes on soon after
+the trouble is over. A damaged file is set aside, never deleted, and a new one is begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
+
+import aiosqlite
+
+from orderacc.errors import StorageError
+from orderacc.storage.faults import is_corrupt, is_fault, storage_error
+from orderacc.storage.schema import prepare, prepare_reader, soundness
+from orderacc.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+T = TypeVar("T")
+
+_log = get_logger(__name__)
+
+MOST_IN_GROUP: Final = 256
+"""Writes that share one commit."""
+
+RETRY_EVERY: Final = 0.5
+"""Seconds between attempts to write while the place fails."""
+
+PROBE_BYTES: Final = 32_768
+"""Written to find out whether the place is usable again; about a group of verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseHealth:
+    """How the file is.
+
+    Attributes:
+        ok: Whether writes are kept.
+        code: What is wrong, as the code of a `StorageError`; None when nothing is.
+        message: Likewise, for a person.
+        waiting: Writes on their way.
+        set_aside: Damaged files set aside since the start.
+    """
+
+    ok: bool
+    code: str | None
+    message: str | None
+    waiting: int
+    set_aside: int
+
+
+@dataclass(slots=True, eq=False)
+class _Write:
+    work: Callable[[sqlite3.Connection], Any]
+    durable: bool
+    future: asyncio.Future[Any]
+
+
+class _Connection(aiosqlite.Connection):
+    """A connection in a thread of its own that carries out whole transactions there, not statement by statement."""
+
+    async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` with the connection in its thread."""
+        return cast("T", await self._execute(work, self._conn))
+
+
+class Database:
+    """An open file. Use it as `async with await Database.open(path) as database`; it belongs to one event loop.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer: _Connection | None = None
+        self._reader: _Connection | None = None
+        self._waiting: deque[_Write] = deque()
+        self._wanted = asyncio.Event()
+        self._closing = False
+        self._trouble: StorageError | None = None
+        self._suspected = False
+        self._set_aside = 0
+        self._writing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open a file, made if missing.
+
+        A damaged one is set aside under a name that says so, and a new one is begun.
+
+        Raises:
+            StorageError: `storage_newer` if a later version of this program made it; `storage_full` or
+                `storage_failed` if it cannot be written.
+        """
+        self = cls(path)
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        try:
+            await self._connect(check=True)
+        except sqlite3.Error as error:
+            if not is_corrupt(error):
+                raise storage_error(error, path) from error
+            await self._begin_anew(str(error))
+        self._writing = asyncio.create_task(self._write_groups())
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def set_aside(self) -> int:
+        """Damaged files set aside since it was opened."""
+        return self._set_aside
+
+    def health(self) -> DatabaseHealth:
+        """How the file is."""
+        trouble = self._trouble
+        return DatabaseHealth(
+            trouble is None,
+            trouble.code if trouble else None,
+            trouble.message if trouble else None,
+            len(self._waiting),
+            self._set_aside,
+        )
+
+    async def write(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
+        """Carry out `work` in a transaction; returns when that is on the disk.
+
+        Args:
+            work: Called in the writer's thread. If it raises, what it did is undone and the error is raised here.
+            durable: Whether to wait for the disk; otherwise a power cut may undo it.
+
+        Raises:
+            StorageError: If it was not kept: `storage_full`, `storage_failed`, `storage_closed`.
+        """
+        if self._closing:
+            raise StorageError(f"{self.path}: the journal is closed", code="storage_closed")
+        if self._trouble is not None:
+            raise StorageError(self._trouble.message, code=self._trouble.code)
+        write = _Write(work, durable, asyncio.get_running_loop().create_future())
+        self._waiting.append(write)
+        self._wanted.set()
+        return cast("T", await write.future)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Carry out `work`, which only reads, on what has been written so far.
+
+        Raises:
+            StorageError: If the file cannot be read.
+        """
+        if self._reader is None:
+            raise StorageError(f"{self.path}: the journal is closed", code="storage_closed")
+        try:
+            return await self._reader.call(work)
+        except sqlite3.Error as error:
+            if is_corrupt(error):
+                self._suspected = True
+                self._wanted.set()
+            raise storage_error(error, self.path) from error
+
+    async def aclose(self) -> None:
+        """Write what is waiting and close the file."""
+        self._closing = True
+        self._wanted.set()
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        await self._disconnect()
+
+    async def _connect(self, *, check: bool) -> None:
+        writer = self._writer = _Connection(partial(sqlite3.connect, self.path, isolation_level=None), 64)
+        try:
+            await writer
+            await writer.call(prepare)
+            if check and (found := await writer.call(soundness)):
+                raise _corrupt(found[0])
+            reader = self._reader = _Connection(partial(sqlite3.connect, self.path, isolation_level=None), 64)
+            await reader
+            await reader.call(prepare_reader)
+        except BaseException:
+            await self._disconnect()
+            raise
+
+    async def _disconnect(self) -> None:
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                with suppress(sqlite3.Error):  # a failing place fails here too; the thread ends all the same
+                    await connection.close()
+        self._reader = self._writer = None
+
+    async def _write_groups(self) -> None:
+        while True:
+            if self._trouble is not None:
+                await self._try_again()
+            elif self._suspected:
+                await self._look_closer()
+            elif self._waiting:
+                count = min(len(self._waiting), MOST_IN_GROUP)
+                await self._write([self._waiting.popleft() for _ in range(count)])
+            elif self._closing:
+                return
+            else:
+                self._wanted.clear()
+                if not (self._waiting or self._closing or self._suspected):
+                    await self._wanted.wait()
+
+    async def _write(self, group: Sequence[_Write]) -> None:
+        """Commit a group; a place that fails refuses all of it."""
+        assert self._writer is not None  # noqa: S101  there is one unless there is trouble
+        try:
+            outcomes = await self._writer.call(partial(_carry_out, group))
+        except sqlite3.Error as error:
+            if is_corrupt(error):
+                self._waiting.extendleft(reversed(group))
+                await self._begin_anew(str(error))
+            else:
+                self._refuse(storage_error(error, self.path), group)
+            return
+        for write, outcome in zip(group, outcomes, strict=True):
+            _settle(write, outcome)
+
+    def _refuse(self, trouble: StorageError, group: Sequence[_Write] = ()) -> None:
+        """Nothing is kept until `_try_again` succeeds: say so, and refuse what was on its way."""
+        self._trouble = trouble
+        _log.error("journal_refuses", file=str(self.path), code=trouble.code, reason=trouble.message)
+        for write in (*group, *self._waiting):
+            _settle(write, StorageError(trouble.message, code=trouble.code))
+        self._waiting.clear()
+
+    async def _try_again(self) -> None:
+        """After a while, see whether the place is usable again."""
+        if self._closing:
+            self._trouble = None
+            return
+        self._wanted.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wanted.wait(), RETRY_EVERY)
+        try:
+            # A connection that has met an I/O error may not see that the place is well again.
+            await self._disconnect()
+            await self._connect(check=False)
+            assert self._writer is not None  # noqa: S101  it has just been made
+            await self._writer.call(_probe)
+        except sqlite3.Error as error:
+            if is_corrupt(error):
+                await self._begin_anew(str(error))
+            return
+        self._trouble = None
+        _log.info("journal_goes_on", file=str(self.path))
+
+    async def _look_closer(self) -> None:
+        """A reader met damage: see whether it is so."""
+        self._suspected = False
+        assert self._writer is not None  # noqa: S101  there is one unless there is trouble
+        try:
+            found = await self._writer.call(soundness)
+        except sqlite3.Error as error:
+            found = (str(error),)
+        if found:
+            await self._begin_anew(found[0])
+
+    async def _begin_anew(self, reason: str) -> None:
+        """Set the damaged file aside and begin a new one."""
+        await self._disconnect()
+        try:
+            aside = await asyncio.to_thread(_move_aside, self.path)
+            self._set_aside += 1
+            _log.critical("journal_set_aside", file=str(self.path), aside=str(aside), reason=reason)
+            await self._connect(check=False)
+        except (OSError, sqlite3.Error) as error:
+            trouble = storage_error(error, self.path) if isinstance(error, sqlite3.Error) else _unmovable(error)
+            if self._writing is None:
+                raise trouble from error
+            self._refuse(trouble)
+        else:
+            self._trouble = None
+
+
+def _carry_out(group: Sequence[_Write], connection: sqlite3.Connection) -> list[object]:
+    """One transaction for all of a group; what fails by itself is undone by itself.
+
+    Returns:
+        For every write its result, or the exception it raised.
+
+    Raises:
+        sqlite3.Error: If the place failed; then nothing was kept.
+    """
+    durable = any(write.durable for write in group)
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        outcomes = [_one(write.work, connection) for write in group]
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return outcomes
+
+
+def _one(work: Callable[[sqlite3.Connection], object], connection: sqlite3.Connection) -> object:
+    connection.execute("SAVEPOINT one")
+    try:
+        result = work(connection)
+    except Exception as error:  # noqa: BLE001  it is raised where the write was asked for
+        if isinstance(error, sqlite3.Error) and is_fault(error):
+            raise
+        connection.execute("ROLLBACK TO one")
+        result = error
+    connection.execute("RELEASE one")
+    return result
+
+
+def _settle(write: _Write, outcome: object) -> None:
+    if write.future.done():
+        return  # whoever asked has gone; what was written stays written
+    if isinstance(outcome, Exception):
+        write.future.set_exception(outcome)
+    else:
+        write.future.set_result(outcome)
+
+
+def _probe(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA synchronous = FULL")
+    for value in (b"\0" * PROBE_BYTES, b""):
+        connection.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('probe', ?)", (value,))
+
+
+def _move_aside(path: Path) -> Path:
+    """Rename the file and its write-ahead log; the shared index is made anew from them."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    path.rename(aside)
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        log.rename(aside.with_name(f"{aside.name}-wal"))
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    return aside
+
+
+def _unmovable(error: OSError) -> StorageError:
+    return StorageError(f"{error.filename}: cannot be set aside: {error.strerror}", code="storage_failed")
+
+
+def _corrupt(reason: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(reason)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
