@@ -5,5 +5,17 @@ from __future__ import annotations
 from orderacc.orders.book import Match, OrderBook
 from orderacc.orders.file import FileOrders, read_orders
 from orderacc.orders.fixed import FixedOrders
+from orderacc.orders.memory import OrderStore, Put
+from orderacc.orders.numbers import MatchRules, StationOrders
 
-__all__ = ["FileOrders", "FixedOrders", "Match", "OrderBook", "read_orders"]
+__all__ = [
+    "FileOrders",
+    "FixedOrders",
+    "Match",
+    "MatchRules",
+    "OrderBook",
+    "OrderStore",
+    "Put",
+    "StationOrders",
+    "read_orders",
+]

@@ -1,0 +1,283 @@
+"""All orders a box knows, whichever feed they came from."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from orderacc.domain.orders import Order
+from orderacc.orders.book import Match
+from orderacc.orders.changes import Changes
+from orderacc.orders.numbers import ANYWHERE, MatchRules, choose, loosest, normal
+from orderacc.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+
+    from orderacc.orders.changes import Key
+
+_log = get_logger(__name__)
+
+FOR_GOOD: Final = 2**53 - 1
+"""Version of an order that was cancelled whatever its version: no later one can follow."""
+
+AT_ONCE: Final = 200
+"""Orders of a large feed taken before others get their turn."""
+
+
+class Put(StrEnum):
+    """What became of an order that was put into the store."""
+
+    CREATED = "created"
+    """It was not known."""
+    UPDATED = "updated"
+    """It is a later version."""
+    UNCHANGED = "unchanged"
+    """It is known just so."""
+    STALE = "stale"
+    """A later version is known, or this version with other contents; nothing was taken."""
+    TOMBSTONED = "tombstoned"
+    """It is cancelled, and this did not change it."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    order: Order
+    known: float
+    feed: str | None = None
+    withdrawn: bool = False
+
+
+class OrderStore:
+    """Takes orders from every feed, in any order and any number of times, and finds them by the number on a slip.
+
+    An order is one by its source and id; the highest version counts. Orders age: those that were not put for long go,
+    and the oldest go when there are too many. What a feed holds now (see `take`) stays.
+
+    All of it belongs to the event loop.
+
+    Args:
+        rules: When an order may be the one on the counter.
+        most: Orders kept beside those that feeds hold.
+        keep: Seconds they are kept.
+        on_put: Awaited with every order that is new or changed, before it counts and before `put` returns; when it
+            raises, nothing has changed.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        rules: MatchRules | None = None,
+        *,
+        most: int = 50_000,
+        keep: float = 48 * 3600.0,
+        on_put: Callable[[Order], Awaitable[None]] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.rules = rules or MatchRules()
+        self.on_put = on_put
+        self._most = most
+        self._keep = keep
+        self._clock = clock
+        self._kept: dict[Key, _Kept] = {}
+        self._aging: dict[Key, None] = {}  # those no feed holds, the oldest first
+        self._numbers: dict[str, dict[Key, None]] = {}
+        self._watchers: list[Changes] = []
+        self._putting = asyncio.Lock()
+
+    def __len__(self) -> int:
+        """Orders known, cancelled ones included."""
+        return len(self._kept)
+
+    def get(self, source: str, order_id: str) -> Order | None:
+        """The order, cancelled ones included; None when it is not known (any more)."""
+        kept = self._kept.get((source, order_id))
+        return None if kept is None or kept.withdrawn else kept.order
+
+    def orders(self) -> tuple[Order, ...]:
+        """All of them, those put last at the end."""
+        return tuple(kept.order for kept in self._kept.values() if not kept.withdrawn)
+
+    async def put(self, order: Order, *, feed: str | None = None) -> Put:
+        """Take an order in.
+
+        Versions may come late, twice and in any order. One whose source does not number versions (0) gets the next
+        number when it differs from what is known. A version that is known with other contents is refused: which of the
+        two is right cannot be told.
+
+        Args:
+            order: The order.
+            feed: The feed that holds it from now on; None when it was sent and nobody holds it.
+
+        Raises:
+            Exception: Whatever `on_put` raised; then nothing has changed.
+        """
+        async with self._putting:
+            return await self._put(order, feed)
+
+    async def cancel(self, source: str, order_id: str, version: int | None = None) -> Put:
+        """Cancel an order, known or not: versions up to this one that come later do not bring it back.
+
+        Args:
+            source: Its source.
+            order_id: Its id.
+            version: The version that is cancelled; None cancels it for good.
+
+        Returns:
+            `tombstoned` when it is cancelled by this, `unchanged` when it was, `stale` when a later version is known.
+
+        Raises:
+            Exception: Whatever `on_put` raised; then nothing has changed.
+        """
+        async with self._putting:
+            number = version or FOR_GOOD
+            kept = self._kept.get((source, order_id))
+            if kept is not None and kept.order.state == "cancelled" and kept.order.version >= number:
+                return Put.UNCHANGED
+            if kept is not None and kept.order.version > number:
+                return Put.STALE
+            order = kept.order if kept is not None else Order(order_id, source=source)
+            await self._accept(replace(order, state="cancelled", version=number), None)
+            return Put.TOMBSTONED
+
+    async def take(self, feed: str, orders: Sequence[Order]) -> dict[Put, int]:
+        """Take in all that a feed holds now; what it held before and does not any more is not found any more.
+
+        An order that goes and comes back is the same order: its version grows only if it differs.
+
+        Args:
+            feed: Name of the feed.
+            orders: All of them.
+
+        Returns:
+            How many orders became what.
+
+        Raises:
+            Exception: Whatever `on_put` raised; then a part may have been taken.
+        """
+        counts = dict.fromkeys(Put, 0)
+        held = {(order.source, order.order_id) for order in orders}
+        for index, order in enumerate(orders):
+            counts[await self.put(order, feed=feed)] += 1
+            if index % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+        gone = [key for key, kept in self._kept.items() if kept.feed == feed and key not in held]
+        for key in gone:
+            self._kept[key].withdrawn = True
+            self._hold(key, None)
+        return counts
+
+    def restore(self, orders: Iterable[Order]) -> None:
+        """Take back orders kept elsewhere since an earlier start; `on_put` and watchers are not told."""
+        for order in orders:
+            if (order.source, order.order_id) not in self._kept:
+                self._keep_order(order, None)
+
+    @contextmanager
+    def watch(self) -> Iterator[Changes]:
+        """Follow orders that are new or changed from now on.
+
+        ```python
+        with store.watch() as changes:
+            async for order in changes:
+                ...
+        ```
+        """
+        changes = Changes()
+        self._watchers.append(changes)
+        try:
+            yield changes
+        finally:
+            self._watchers.remove(changes)
+
+    async def find(self, station_id: str, slip_text: str, at: datetime | None = None) -> Match:
+        """Find the order that a slip names; see `OrderBook.find`, `MatchRules` and `choose`."""
+        number = normal(slip_text)
+        if not number:
+            return Match()
+        station = self.rules.stations.get(station_id, ANYWHERE)
+        alike: list[Order] = []
+        for key in self._numbers.get(loosest(number), ()):
+            kept = self._kept[key]
+            known = None if kept.feed is not None else datetime.fromtimestamp(kept.known, UTC)
+            if not kept.withdrawn and station.fits(kept.order) and self.rules.in_time(kept.order, at, known):
+                alike.append(kept.order)
+        return choose(number, alike)
+
+    async def _put(self, order: Order, feed: str | None) -> Put:
+        key = (order.source, order.order_id)
+        kept = self._kept.get(key)
+        if kept is None:
+            await self._accept(replace(order, version=order.version or 1), feed)
+            return Put.CREATED
+        now = kept.order
+        same = replace(order, version=now.version) == now
+        if same and order.version <= now.version:
+            if order.version not in (0, now.version):
+                return Put.TOMBSTONED if now.state == "cancelled" else Put.STALE
+            self._revive(key, kept, feed)
+            return Put.UNCHANGED
+        if now.version == FOR_GOOD:
+            return Put.TOMBSTONED
+        version = order.version or now.version + 1
+        if version > now.version:
+            await self._accept(replace(order, version=version), feed)
+            return Put.UPDATED
+        if now.state == "cancelled":
+            return Put.TOMBSTONED
+        if version == now.version:
+            _log.warning("order_version_twice", source=order.source, order_id=order.order_id, version=version)
+        return Put.STALE
+
+    async def _accept(self, order: Order, feed: str | None) -> None:
+        if self.on_put is not None:
+            await self.on_put(order)
+        self._keep_order(order, feed)
+        for changes in self._watchers:
+            changes.add(order)
+
+    def _keep_order(self, order: Order, feed: str | None) -> None:
+        key = (order.source, order.order_id)
+        self._forget(key)
+        self._kept[key] = _Kept(order, self._clock())
+        self._numbers.setdefault(loosest(normal(order.display_id)), {})[key] = None
+        self._hold(key, feed)
+        self._age()
+
+    def _revive(self, key: Key, kept: _Kept, feed: str | None) -> None:
+        """An order is there as it was: it is not old, and if it was gone it is back."""
+        kept.known = self._clock()
+        was_gone, kept.withdrawn = kept.withdrawn, False
+        self._hold(key, feed)
+        for changes in self._watchers if was_gone else ():
+            changes.add(kept.order)
+
+    def _hold(self, key: Key, feed: str | None) -> None:
+        self._kept[key].feed = feed
+        self._aging.pop(key, None)
+        if feed is None:
+            self._aging[key] = None
+
+    def _age(self) -> None:
+        oldest = self._clock() - self._keep
+        while self._aging:
+            key = next(iter(self._aging))
+            if len(self._aging) <= self._most and (math.isinf(self._keep) or self._kept[key].known >= oldest):
+                return
+            self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is None:
+            return
+        self._aging.pop(key, None)
+        number = loosest(normal(kept.order.display_id))
+        self._numbers[number].pop(key)
+        if not self._numbers[number]:
+            del self._numbers[number]
