@@ -1,8 +1,8 @@
 """One SQLite file: one writer that commits in groups, one reader it never waits for, and what becomes of trouble.
 
-Writes that arrive while a commit is under way share the next one. A write returns when it is on the disk. When the place
-fails (full, I/O error), writes are refused at once and the writer tries again by itself, so that it goes on soon after
-the trouble is over. A damaged file is set aside, never deleted, and a new one is begun.
+Writes that arrive while a commit is under way share the next one. A write returns when it is on the disk. When the
+place fails (full, I/O error), writes are refused at once and the writer tries again by itself, so that it goes on soon
+after the trouble is over. A damaged file is set aside, never deleted, and a new one is begun.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class Database:
             StorageError: If the file cannot be read.
         """
         if self._reader is None:
-            raise StorageError(f"{self.path}: the journal is closed", code="storage_closed")
+            raise self._trouble or StorageError(f"{self.path}: the journal is closed", code="storage_closed")
         try:
             return await self._reader.call(work)
         except sqlite3.Error as error:
@@ -184,25 +184,34 @@ class Database:
         await self._disconnect()
 
     async def _connect(self, *, check: bool) -> None:
-        writer = self._writer = _Connection(partial(sqlite3.connect, self.path, isolation_level=None), 64)
+        await self._connect_writer(check=check)
+        reader = _Connection(partial(sqlite3.connect, self.path, isolation_level=None), 64)
         try:
-            await writer
-            await writer.call(prepare)
-            if check and (found := await writer.call(soundness)):
-                raise _corrupt(found[0])
-            reader = self._reader = _Connection(partial(sqlite3.connect, self.path, isolation_level=None), 64)
             await reader
             await reader.call(prepare_reader)
         except BaseException:
-            await self._disconnect()
+            await _close(reader)
             raise
+        self._reader = reader
+
+    async def _connect_writer(self, *, check: bool) -> None:
+        writer = _Connection(partial(sqlite3.connect, self.path, isolation_level=None), 64)
+        try:
+            await writer
+            await writer.call(prepare)
+            if check:
+                await writer.call(_must_be_sound)
+        except BaseException:
+            await _close(writer)
+            raise
+        self._writer = writer
 
     async def _disconnect(self) -> None:
-        for connection in (self._reader, self._writer):
+        # From here on nobody finds them; what is under way in their threads is finished first.
+        connections, self._reader, self._writer = (self._reader, self._writer), None, None
+        for connection in connections:
             if connection is not None:
-                with suppress(sqlite3.Error):  # a failing place fails here too; the thread ends all the same
-                    await connection.close()
-        self._reader = self._writer = None
+                await _close(connection)
 
     async def _write_groups(self) -> None:
         while True:
@@ -252,9 +261,11 @@ class Database:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wanted.wait(), RETRY_EVERY)
         try:
-            # A connection that has met an I/O error may not see that the place is well again.
-            await self._disconnect()
-            await self._connect(check=False)
+            # A connection that has met an I/O error may not see that the place is well again; the reader goes on.
+            failed, self._writer = self._writer, None
+            if failed is not None:
+                await _close(failed)
+            await self._connect_writer(check=False)
             assert self._writer is not None  # noqa: S101  it has just been made
             await self._writer.call(_probe)
         except sqlite3.Error as error:
@@ -292,6 +303,11 @@ class Database:
             self._trouble = None
 
 
+async def _close(connection: _Connection) -> None:
+    with suppress(sqlite3.Error):  # a failing place fails here too; the thread ends all the same
+        await connection.close()
+
+
 def _carry_out(group: Sequence[_Write], connection: sqlite3.Connection) -> list[object]:
     """One transaction for all of a group; what fails by itself is undone by itself.
 
@@ -318,7 +334,7 @@ def _one(work: Callable[[sqlite3.Connection], object], connection: sqlite3.Conne
     connection.execute("SAVEPOINT one")
     try:
         result = work(connection)
-    except Exception as error:  # noqa: BLE001  it is raised where the write was asked for
+    except Exception as error:  # it is raised again where the write was asked for
         if isinstance(error, sqlite3.Error) and is_fault(error):
             raise
         connection.execute("ROLLBACK TO one")
@@ -358,7 +374,8 @@ def _unmovable(error: OSError) -> StorageError:
     return StorageError(f"{error.filename}: cannot be set aside: {error.strerror}", code="storage_failed")
 
 
-def _corrupt(reason: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(reason)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
+def _must_be_sound(connection: sqlite3.Connection) -> None:
+    if found := soundness(connection):
+        error = sqlite3.DatabaseError(found[0])
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error

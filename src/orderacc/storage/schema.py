@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orderacc.errors import StorageError
+
+if TYPE_CHECKING:
+    import sqlite3
 
 BUSY_MS: Final = 5000
 """How long a writer waits for another process (a purge, a backup) to finish its write, in milliseconds."""
