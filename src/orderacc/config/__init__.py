@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orderacc.config.api import ApiConfig, CameraRulesConfig, TlsConfig
 from orderacc.config.load import json_schema, load_config
+from orderacc.config.notify import MqttConfig, NotifyConfig, WebhookConfig
 from orderacc.config.scaling import ScalingConfig
 from orderacc.config.schema import (
     CaptureConfig,
@@ -43,6 +44,8 @@ __all__ = [
     "JudgingConfig",
     "MenuConfig",
     "ModelsConfig",
+    "MqttConfig",
+    "NotifyConfig",
     "OrdersConfig",
     "PictureConfig",
     "RemoteVlmConfig",
@@ -62,6 +65,7 @@ __all__ = [
     "TrackingConfig",
     "ValidationConfig",
     "VlmConfig",
+    "WebhookConfig",
     "json_schema",
     "load_config",
 ]

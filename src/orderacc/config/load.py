@@ -146,7 +146,9 @@ def _overlaid(data: dict[str, Any], overrides: list[_Override]) -> dict[str, Any
 
 
 def _station_mistakes(data: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
-    """What no single field can tell: ids used twice, videos without orders."""
+    """What no single field can tell: ids used twice, videos without orders, messages without a journal."""
+    if data.get("notify") and not data.get("storage"):
+        yield ("notify",), "messages wait in the journal until they are delivered: add storage: {data_dir: data}"
     stations = data.get("stations")
     first: dict[str, int] = {}
     for index, station in enumerate(stations if isinstance(stations, list) else ()):

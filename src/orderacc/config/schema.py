@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from orderacc.config.api import ApiConfig
+from orderacc.config.notify import NotifyConfig
 from orderacc.config.scaling import Scaling, ScalingConfig
 from orderacc.config.secrets import SecretText, url_with
 from orderacc.config.section import InputFile, Interval, ModelName, OutputFile, Seconds, Section, Share
@@ -289,6 +290,8 @@ class Config(JudgingConfig):
     """Orders, verdicts, stations and health over HTTP; nothing listens without it."""
     storage: StorageConfig | None = None
     """What is kept beyond the verdicts; nothing when left out."""
+    notify: NotifyConfig | None = None
+    """Who is told of verdicts; nobody when left out."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """Logs."""
     shutdown_grace: Seconds = 10.0
