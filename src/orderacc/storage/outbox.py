@@ -114,6 +114,17 @@ class Outbox:
 
         return await self._database.read(work)
 
+    async def backlog(self, sink: str) -> tuple[int, float | None]:
+        """How many messages are pending, and when the oldest of them was written, seconds since 1970."""
+
+        def work(connection: sqlite3.Connection) -> tuple[int, float | None]:
+            count, oldest = connection.execute(
+                "SELECT count(*), min(created_at) FROM outbox WHERE sink = ? AND state = 'pending'", (sink,)
+            ).fetchone()
+            return int(count), oldest
+
+        return await self._database.read(work)
+
     async def delivered(self, message_id: int) -> None:
         """It has arrived. A power cut may undo this: then it is told again, under the same key."""
         await self._settle(message_id, "delivered", None)
