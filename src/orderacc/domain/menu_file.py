@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 _TEXTS: Final = ("category", "group", "size")
 _LISTS: Final = ("aliases", "look_alikes", "contains")
 _CHOICES: Final = {"verifiability": get_args(Verifiability), "container": get_args(Container)[1:]}
-_KEYS: Final = ("name", "id", "sizes", "threshold", *_TEXTS, *_LISTS, *_CHOICES)
+_OUR_OWN: Final = ("aliases", "look_alikes", "contains", "verifiability", "threshold")
+"""Keys no POS writes, so that what looks like one of them is one."""
 
-_ALMOST: Final = 0.85
+_ALMOST: Final = 0.8
 """How alike a key must be to one of ours to be a misspelling of it and not the POS's own."""
 
 
@@ -39,15 +40,21 @@ class MenuFile:
     document: Document
     places: Mapping[str, FieldPath]
 
-    def finding(self, name: str, message: str, *below: str | int) -> Finding:
+    def finding(self, name: str, message: str, spelling: str = "") -> Finding:
         """A complaint about an item.
 
         Args:
             name: The item.
             message: What is wrong with it.
-            below: Steps from its entry to the field that is meant.
+            spelling: The alias that is meant; the item as a whole where the file does not write it so.
         """
-        return self.document.finding((*self.places[name], *below), message)
+        path = self.places[name]
+        entry = self.document.data
+        for step in path:
+            entry = entry[step]
+        aliases = (entry.get("aliases") or []) if isinstance(entry, dict) else []
+        below = ("aliases", aliases.index(spelling)) if spelling in aliases else ()
+        return self.document.finding((*path, *below), message)
 
 
 def read_menu(path: Path | str) -> MenuFile:
@@ -170,8 +177,8 @@ def _complaints(document: Document, path: FieldPath, fields: Any) -> Iterator[Fi
         yield document.finding((*path, "threshold"), "should be a number from 0 to 1")
     yield from _complaints_of_sizes(document, (*path, "sizes"), fields)
     for key in fields:
-        near = get_close_matches(str(key), _KEYS, n=1, cutoff=_ALMOST)
-        if near and key not in _KEYS:
+        near = get_close_matches(str(key), _OUR_OWN, n=1, cutoff=_ALMOST)
+        if near and key not in (*_OUR_OWN, *_CHOICES):
             yield document.finding((*path, key), f"is not read; did you mean {near[0]!r}?")
 
 
