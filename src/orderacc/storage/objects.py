@@ -1,20 +1,21 @@
 """Whoever keeps objects: pictures, clips and verdicts, each under a key.
 
-A key is `kind/visit/name`, such as `selected/drive-1-000042/0.jpg`. The kinds are `frames` (an order's clip), `selected`
-(the frames it was judged by) and `results` (its verdicts); the visit's own id keeps orders apart whose numbers repeat.
+A key is `kind/visit/name`, such as `selected/drive-1-000042/0.jpg`. The kinds are `frames` (an order's clip),
+`selected` (the frames it was judged by) and `results` (its verdicts); the visit's own id keeps orders apart whose
+numbers repeat.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from orderacc.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from datetime import datetime
     from pathlib import Path
 
 FRAMES: Final = "frames"
@@ -127,7 +128,7 @@ def visit_key(kind: str, visit_id: str, name: str = "") -> str:
         visit_id: The visit, which is the verdict's id too. What no key may hold is written as `=XX`.
         name: The object's name, such as `0.jpg`.
     """
-    return f"{kind}/{_escaped(visit_id)}/{name}"
+    return f"{kind}/{key_part(visit_id)}/{name}"
 
 
 def content_type_of(key: str) -> str:
@@ -136,7 +137,7 @@ def content_type_of(key: str) -> str:
     return _TYPES.get(key[dot:], "application/octet-stream")
 
 
-def _escaped(text: str) -> str:
-    """Distinct texts give distinct parts of keys: `=` itself is escaped too."""
+def key_part(text: str) -> str:
+    """A text as part of a key; distinct texts give distinct parts, so `=` itself is escaped too."""
     quoted = re.sub(r"[^A-Za-z0-9._-]", lambda one: "".join(f"={byte:02X}" for byte in one[0].encode()), text)
     return f"=2E{quoted[1:]}" if quoted.startswith(".") else quoted

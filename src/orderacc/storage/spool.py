@@ -1,0 +1,329 @@
+"""Objects on their way to the store: on this machine's disk until they are there.
+
+What is held belongs to an order without a verdict; it is released or dropped when there is one. What is released goes
+to the store in order, several at a time, one order's objects one after the other. While the store fails nothing is lost
+and nobody waits: one attempt is made, then a wait, twice as long each time, and when it succeeds all go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from orderacc.backoff import Backoff
+from orderacc.errors import StorageError
+from orderacc.storage.objects import content_type_of
+from orderacc.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from orderacc.storage.objects import ObjectStore
+    from orderacc.storage.spool_folder import SpoolFile, SpoolFolder
+
+_log = get_logger(__name__)
+
+FIRST_WAIT: Final = 0.5
+"""Seconds before the first further attempt, at most."""
+
+REFUSALS: Final = 3
+"""Attempts after which an object that the store refuses is set aside, so that it holds up no other."""
+
+SLOW: Final = 60.0
+"""Seconds after which a put that has not ended has failed, whatever the store's own patience."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolStatistics:
+    """How the spool is.
+
+    Attributes:
+        waiting: Objects that wait.
+        waiting_bytes: Bytes of these and of what is held.
+        oldest_s: Seconds the oldest has waited; 0 when none does.
+        stored: Objects the store has taken since the start.
+        failures: Attempts that failed.
+        rejected: Objects not taken in because the spool or the disk was full.
+        refused: Objects the store refused for good.
+        failing: Code of what keeps the store from taking objects now; None while nothing does.
+    """
+
+    waiting: int
+    waiting_bytes: int
+    oldest_s: float
+    stored: int
+    failures: int
+    rejected: int
+    refused: int
+    failing: str | None
+
+
+class Spool:
+    """Keeps objects until the store has them. Belongs to the event loop `run` runs in.
+
+    Args:
+        folder: Its files, prepared by `open`.
+        store: Where they go.
+        max_bytes: Most bytes that may wait or be held; more is refused.
+        puts_at_once: Objects put at a time.
+        longest_wait: Seconds no wait between attempts exceeds.
+        rng: Decides the waits' jitter.
+    """
+
+    def __init__(
+        self,
+        folder: SpoolFolder,
+        store: ObjectStore,
+        *,
+        max_bytes: int = 2_000_000_000,
+        puts_at_once: int = 6,
+        longest_wait: float = 30.0,
+        rng: Random | None = None,
+    ) -> None:
+        self._folder = folder
+        self._store = store
+        self._max_bytes = max_bytes
+        self._puts_at_once = puts_at_once
+        self._backoff = Backoff(FIRST_WAIT, longest_wait, rng or Random())  # noqa: S311  jitter is no secret
+        self._line: OrderedDict[str, deque[SpoolFile]] = OrderedDict()
+        self._busy: dict[str, SpoolFile] = {}
+        self._held: dict[str, int] = {}
+        self._next = 1
+        self._bytes = 0
+        self._stored = self._failures = self._rejected = self._refused = 0
+        self._refusals = 0
+        self._failing: str | None = None
+        self._news = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    async def open(self) -> None:
+        """Take up what the last process left.
+
+        Raises:
+            StorageError: `storage_full` or `storage_unavailable`.
+        """
+        for file in await asyncio.to_thread(self._folder.prepare):
+            self._next = max(self._next, file.number + 1)
+            self._append(file)
+        for visit in await asyncio.to_thread(self._folder.visits):
+            files = await asyncio.to_thread(self._folder.held, visit)
+            self._note_held(visit, sum([await asyncio.to_thread(_size, path) for path in files.values()]))
+
+    def statistics(self) -> SpoolStatistics:
+        """How it is now."""
+        files = [line[0] for line in self._line.values()] + list(self._busy.values())
+        oldest = min((file.since for file in files), default=None)
+        return SpoolStatistics(
+            waiting=sum(map(len, self._line.values())) + len(self._busy),
+            waiting_bytes=self._bytes,
+            oldest_s=0.0 if oldest is None else max(0.0, time.time() - oldest),
+            stored=self._stored,
+            failures=self._failures,
+            rejected=self._rejected,
+            refused=self._refused,
+            failing=self._failing,
+        )
+
+    async def hold(self, visit_id: str, objects: Mapping[str, bytes]) -> None:
+        """Keep what belongs to an order until it has its verdict.
+
+        Args:
+            visit_id: The order, as keys name it.
+            objects: Content by key; written in this order.
+
+        Raises:
+            StorageError: `spool_full`, `storage_full`, `storage_unavailable` or `bad_key`; then nothing is held.
+        """
+        self._make_room(objects)
+        self._note_held(visit_id, sum(map(len, objects.values())))
+        try:
+            for key, data in objects.items():
+                await asyncio.to_thread(self._folder.hold, visit_id, key, data)
+        except BaseException as error:
+            self._rejected += len(objects) if isinstance(error, StorageError) else 0
+            await asyncio.shield(self.drop(visit_id))
+            raise
+
+    async def held(self, visit_id: str) -> Mapping[str, bytes]:
+        """What is held for an order, by key."""
+        return await asyncio.to_thread(
+            lambda: {key: path.read_bytes() for key, path in self._folder.held(visit_id).items()}
+        )
+
+    async def held_visits(self) -> Sequence[str]:
+        """Orders for which something is held."""
+        return await asyncio.to_thread(self._folder.visits)
+
+    async def release(self, visit_id: str, keys: Sequence[str]) -> None:
+        """Let what is held for an order go to the store, in this order; what is not named is dropped.
+
+        Raises:
+            StorageError: `storage_full` or `storage_unavailable`.
+        """
+        numbered = [(self._number(), key) for key in keys]
+        files = await asyncio.to_thread(self._folder.release, visit_id, numbered)
+        await self.drop(visit_id)
+        for file in files:
+            self._append(file)
+        self._news.set()
+
+    async def drop(self, visit_id: str) -> None:
+        """Throw away what is held for an order."""
+        await asyncio.to_thread(self._folder.drop, visit_id)
+        self._bytes -= self._held.pop(visit_id, 0)
+
+    async def add(self, key: str, data: bytes) -> None:
+        """Take in an object that goes to the store.
+
+        Raises:
+            StorageError: `spool_full`, `storage_full`, `storage_unavailable` or `bad_key`.
+        """
+        self._make_room({key: data})
+        number = self._number()
+        self._bytes += len(data)
+        try:
+            file = await asyncio.to_thread(self._folder.write, number, key, data)
+        except BaseException as error:
+            self._rejected += isinstance(error, StorageError)
+            raise
+        finally:
+            self._bytes -= len(data)
+        self._append(file)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Bring objects to the store until cancelled."""
+        working: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                self._news.clear()
+                while self._line and len(working) < (1 if self._failing else self._puts_at_once):
+                    file = self._take()
+                    if file is None:
+                        break
+                    working.add(asyncio.create_task(self._bring(file)))
+                if not working:
+                    await self._news.wait()
+                    continue
+                news = asyncio.create_task(self._news.wait())
+                done, _ = await asyncio.wait([*working, news], return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+                working -= done
+                for task in done - {news}:
+                    task.result()
+                if self._failing and not working:
+                    await asyncio.sleep(self._backoff.next())
+        finally:
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+
+    async def drained(self) -> None:
+        """Wait until nothing is on its way. What is held does not count."""
+        await self._empty.wait()
+
+    def _take(self) -> SpoolFile | None:
+        """The next object none of whose order's is on its way."""
+        for group, line in self._line.items():
+            if group not in self._busy:
+                file = self._busy[group] = line.popleft()
+                if not line:
+                    del self._line[group]
+                return file
+        return None
+
+    async def _bring(self, file: SpoolFile) -> None:
+        group = _group(file.key)
+        try:
+            async with asyncio.timeout(SLOW):
+                await self._store.put(file.key, file.path, content_type_of(file.key))
+            await asyncio.to_thread(self._folder.done, file)
+        except asyncio.CancelledError:
+            self._put_back(group, file)
+            raise
+        except TimeoutError:
+            self._failed(group, file, StorageError(f"{file.key}: no answer within {SLOW:.0f} s"))
+        except StorageError as error:
+            if await asyncio.to_thread(file.path.exists):
+                await self._set_aside_or_wait(group, file, error)
+            else:
+                _log.error("spool_file_lost", key=file.key)
+                self._leave(group, file)
+        else:
+            self._leave(group, file)
+            self._stored += 1
+            self._refusals = 0
+            if self._failing:
+                _log.info("object_store_back", waiting=self.statistics().waiting)
+            self._failing = None
+            self._backoff.reset()
+
+    async def _set_aside_or_wait(self, group: str, file: SpoolFile, error: StorageError) -> None:
+        if error.code != "storage_refused":
+            self._failed(group, file, error)
+            return
+        self._refusals += 1
+        if self._refusals < REFUSALS:
+            self._failed(group, file, error)
+            return
+        self._refusals = 0
+        self._refused += 1
+        _log.error("object_refused", key=file.key, reason=error.message)
+        await asyncio.to_thread(self._folder.refuse, file)
+        self._leave(group, file)
+        self._failing = None
+
+    def _failed(self, group: str, file: SpoolFile, error: StorageError) -> None:
+        self._failures += 1
+        if self._failing != error.code:
+            _log.warning("object_store_failed", code=error.code, reason=error.message)
+        self._failing = error.code
+        self._put_back(group, file)
+
+    def _put_back(self, group: str, file: SpoolFile) -> None:
+        """Where it was: before everything younger."""
+        del self._busy[group]
+        self._line.setdefault(group, deque()).appendleft(file)
+        self._line.move_to_end(group, last=False)
+
+    def _leave(self, group: str, file: SpoolFile) -> None:
+        del self._busy[group]
+        self._bytes -= file.size
+        if not (self._line or self._busy):
+            self._empty.set()
+
+    def _append(self, file: SpoolFile) -> None:
+        self._line.setdefault(_group(file.key), deque()).append(file)
+        self._bytes += file.size
+        self._empty.clear()
+
+    def _number(self) -> int:
+        number, self._next = self._next, self._next + 1
+        return number
+
+    def _note_held(self, visit_id: str, size: int) -> None:
+        self._held[visit_id] = self._held.get(visit_id, 0) + size
+        self._bytes += size
+
+    def _make_room(self, objects: Mapping[str, bytes]) -> None:
+        if self._bytes + sum(map(len, objects.values())) > self._max_bytes:
+            self._rejected += len(objects)
+            raise StorageError(
+                f"{self._bytes / 1e6:.0f} MB wait for the object store already: evidence is not stored",
+                code="spool_full",
+            )
+
+
+def _group(key: str) -> str:
+    """Objects of one order go one after the other."""
+    return key.split("/")[1]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
