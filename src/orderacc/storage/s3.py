@@ -7,6 +7,7 @@ import hashlib
 from base64 import b64encode
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -243,7 +244,7 @@ class S3Store:
                 page = await self._client.list_objects_v2(Bucket=bucket, Prefix=self._settings.prefix + prefix, **token)
             for one in page.get("Contents", ()):
                 key = one["Key"].removeprefix(self._settings.prefix)
-                yield StoredObject(key, one["Size"], one["LastModified"])
+                yield StoredObject(key, one["Size"], one["LastModified"].astimezone(UTC))
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}

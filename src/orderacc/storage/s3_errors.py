@@ -27,7 +27,7 @@ DENIED: Final = frozenset(
 
 ADVICE: Final = {
     "InvalidAccessKeyId": "it does not know the access key",
-    "SignatureDoesNotMatch": "the secret key is wrong",
+    "SignatureDoesNotMatch": "the secret key is wrong, or the access key is",
     "ExpiredToken": "the credentials have expired",
     "RequestTimeTooSkewed": "this machine's clock is wrong",
 }
