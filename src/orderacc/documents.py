@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from orderacc.errors import ConfigError, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import yaml
 
@@ -61,6 +61,19 @@ class Document:
         """A complaint about the value at `path`."""
         line, column = self.where(path)
         return Finding(self.file, line, column, dotted(path), message)
+
+    def findings(self, problems: Sequence[tuple[FieldPath, str]]) -> list[Finding]:
+        """Complaints about many values; a large document is gone through once for all of them."""
+        if self._root is not None:
+            return [self.finding(path, message) for path, message in problems]
+        wanted = {path[:depth] for path, _ in problems for depth in range(1, len(path) + 1)}
+        offsets = {path: offset for path, offset in _json_offsets(self._text) if path in wanted} if wanted else {}
+        found: list[Finding] = []
+        for path, message in problems:
+            deepest = next((path[:depth] for depth in range(len(path), 0, -1) if path[:depth] in offsets), ())
+            line, column = _line_column(self._text, offsets.get(deepest, 0))
+            found.append(Finding(self.file, line, column, dotted(path), message))
+        return found
 
 
 def read_document(path: Path | str) -> Document:

@@ -8,6 +8,7 @@ OrderAccError
 ├── ModelError         a model or a device is missing, broken or does not fit the menu
 ├── EngineError        the vision language model failed on a request
 ├── OrdersError        the POS side could not answer
+│   └── BadOrderError  an order is not what an order should be (carries everything that is wrong)
 ├── RequestError       what somebody asks over HTTP is wrong, too much or not theirs
 └── StorageError       something could not be stored, or is not there
 ```
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "BadOrderError",
     "ConfigError",
     "EngineError",
     "Finding",
@@ -129,6 +131,23 @@ class OrdersError(OrderAccError):
     """The order book could not answer. Codes: `orders_unavailable`."""
 
     default_code = "orders_unavailable"
+
+
+class BadOrderError(OrdersError):
+    """An order that somebody sent is not what an order should be. Codes: `bad_order`.
+
+    Attributes:
+        problems: Where in the order, as keys and indexes, and what is wrong there; contents are not repeated.
+    """
+
+    default_code = "bad_order"
+
+    def __init__(self, problems: Sequence[tuple[tuple[str | int, ...], str]], *, code: str | None = None) -> None:
+        self.problems = tuple(problems)
+        where = (".".join(map(str, path)) or "the order" for path, _ in self.problems)
+        super().__init__(
+            "; ".join(f"{at} {what}" for at, (_, what) in zip(where, self.problems, strict=True)), code=code
+        )
 
 
 class RequestError(OrderAccError):

@@ -18,7 +18,7 @@ from orderacc.orders.numbers import ANYWHERE, MatchRules, choose, loosest, norma
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 
     from orderacc.orders.changes import Key
 
@@ -167,11 +167,12 @@ class OrderStore:
             counts[await self.put(order, feed=feed)] += 1
             if index % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)
-        gone = [key for key, kept in self._kept.items() if kept.feed == feed and key not in held]
-        for key in gone:
-            self._kept[key].withdrawn = True
-            self._hold(key, None)
+        self._withdraw(feed, held)
         return counts
+
+    def release(self, feed: str) -> None:
+        """A feed has ended: what it holds is not found any more."""
+        self._withdraw(feed, set())
 
     def restore(self, orders: Iterable[Order]) -> None:
         """Take back orders kept elsewhere since an earlier start; `on_put` and watchers are not told."""
@@ -216,22 +217,18 @@ class OrderStore:
         if kept is None:
             await self._accept(replace(order, version=order.version or 1), feed)
             return Put.CREATED
-        now = kept.order
-        same = replace(order, version=now.version) == now
-        if same and order.version <= now.version:
-            if order.version not in (0, now.version):
-                return Put.TOMBSTONED if now.state == "cancelled" else Put.STALE
+        known = kept.order
+        same = replace(order, version=known.version) == known
+        if same and order.version in (0, known.version):
             self._revive(key, kept, feed)
             return Put.UNCHANGED
-        if now.version == FOR_GOOD:
-            return Put.TOMBSTONED
-        version = order.version or now.version + 1
-        if version > now.version:
+        version = order.version or known.version + 1
+        if version > known.version and known.version != FOR_GOOD:
             await self._accept(replace(order, version=version), feed)
             return Put.UPDATED
-        if now.state == "cancelled":
+        if known.state == "cancelled":
             return Put.TOMBSTONED
-        if version == now.version:
+        if version == known.version:
             _log.warning("order_version_twice", source=order.source, order_id=order.order_id, version=version)
         return Put.STALE
 
@@ -257,6 +254,11 @@ class OrderStore:
         self._hold(key, feed)
         for changes in self._watchers if was_gone else ():
             changes.add(kept.order)
+
+    def _withdraw(self, feed: str, held: Collection[Key]) -> None:
+        for key in [key for key, kept in self._kept.items() if kept.feed == feed and key not in held]:
+            self._kept[key].withdrawn = True
+            self._hold(key, None)
 
     def _hold(self, key: Key, feed: str | None) -> None:
         self._kept[key].feed = feed
