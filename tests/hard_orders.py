@@ -141,8 +141,10 @@ CASES = {
     # Long orders
     "a family": Case(
         "2 Cheeseburger; Hamburger; Chicken Wrap; 3 Sm Fries; Lg Fries; Coke; Diet Coke; 2 OJ; 1 9 pc Nuggets",
-        "Large Fries; 3 Small Fries; 2 Cheese Burgers; Burger; Orange Juice; 1 Nuggets 9pc; Coca Cola; Coke Light; Orange Juice; Chiken Wrap",
-        "2 Cheeseburger; 1 Hamburger; 1 Chicken Wrap; 3 Sm Fries; 1 Lg Fries; 1 Coke; 1 Diet Coke; 2 OJ; 1 9 pc Nuggets",
+        "Large Fries; 3 Small Fries; 2 Cheese Burgers; Burger; Orange Juice; 1 Nuggets 9pc; Coca Cola; Coke Light;"
+        " Orange Juice; Chiken Wrap",
+        "2 Cheeseburger; 1 Hamburger; 1 Chicken Wrap; 3 Sm Fries; 1 Lg Fries; 1 Coke; 1 Diet Coke; 2 OJ;"
+        " 1 9 pc Nuggets",
     ),
     "a family, three things wrong": Case(
         "2 Cheeseburger; Hamburger; 3 Sm Fries; Coke; Diet Coke; Apple Pie",

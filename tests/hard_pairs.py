@@ -169,7 +169,7 @@ ONE_THING = {
         ("Smørrebrød", "Smorrebrod"),
         ("ラーメン", "\uff97\uff70\uff92\uff9d"),
         ("Борщ", "борщ"),
-        ("Γύρος", "ΓΥΡΟΣ"),  # noqa: RUF001  Greek is the case
+        ("Γύρος", "ΓΥΡΟΣ"),
         ("Bœuf Bourguignon", "Boeuf Bourguignon"),
         ("Coke\u2122", "Coke"),
         ("Oreo\u00ae Shake", "Oreo Shake"),

@@ -10,8 +10,8 @@ from orderacc.domain.verdicts import FrameRef, ModelVersions, SeenItem, Timings,
 
 KEYS = [
     "schema", "verdict_id", "station_id", "order_id", "order_version", "slip_text", "status", "reason", "sentence",
-    "expected", "seen", "matched", "missing", "extra", "quantity_mismatch", "substituted", "confidence", "opened_at",
-    "closed_at", "frames", "timings_ms", "vlm_calls", "visual_tokens", "models", "revision",
+    "expected", "seen", "matched", "missing", "extra", "quantity_mismatch", "substituted", "findings", "confidence",
+    "opened_at", "closed_at", "frames", "timings_ms", "vlm_calls", "visual_tokens", "models", "revision",
 ]  # fmt: skip
 
 
@@ -20,6 +20,22 @@ def test_an_empty_verdict_has_every_key():
     assert list(written) == KEYS
     assert list(written["timings_ms"]) == ["selection", "queue", "vlm", "validation", "order_end_to_verdict"]
     assert list(written["models"]) == ["detector", "slip_reader", "vlm"]
+
+
+def finding(outcome, name, expected, seen, rule, score, confidence, other_name, detail):
+    return {
+        "outcome": outcome,
+        "name": name,
+        "expected": expected,
+        "seen": seen,
+        "rule": rule,
+        "score": score,
+        "confidence": confidence,
+        "strategy": "hybrid",
+        "other_name": other_name,
+        "detail": detail,
+        "frames": [],
+    }
 
 
 def test_a_full_verdict_as_json():
@@ -67,6 +83,12 @@ def test_a_full_verdict_as_json():
         "extra": [{"name": "Small Fries", "quantity": 1}],
         "quantity_mismatch": [{"name": "Cola", "expected": 2, "seen": 3}],
         "substituted": [{"expected": "Large Fries", "seen": "Small Fries", "quantity": 1}],
+        "findings": [
+            finding("missing", "Large Fries", 1, 0, "size", 0.0, 1.0, "Small Fries", "large / small"),
+            finding("quantity_mismatch", "Cola", 2, 3, "same_name", 1.0, 0.988, None, ""),
+            finding("matched", "Taco", 1, 1, "same_name", 1.0, 1.0, None, ""),
+            finding("extra", "Small Fries", 0, 1, "size", 0.0, 1.0, "Large Fries", "small / large"),
+        ],
         "confidence": 1.0,
         "opened_at": "2026-11-20T10:00:00.000Z",
         "closed_at": "2026-11-20T10:00:09.500Z",

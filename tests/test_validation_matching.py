@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from matching_pairs import DIFFERENT, SAME
 from orderacc.domain.menus import Menu, MenuItem
 from orderacc.validation.assignment import assign
-from orderacc.validation.matching import identify, kinship, likeness
+from orderacc.validation.likeness import kinship, likeness
+from orderacc.validation.lines import identify
 from orderacc.validation.normalise import singular, take_apart
 
 THRESHOLD = 0.85
@@ -132,5 +133,6 @@ def test_kinship_is_of_look_alikes_and_variants():
     menu = Menu((MenuItem("Cone", group="sweet"), MenuItem("Sundae", group="sweet"), MenuItem("Bun")))
     assert kinship("Cone", "Sundae", menu) == 1
     assert kinship("Small Fries", "Large Fries", None) == 0.9
-    assert kinship("Chicken Burger", "Beef Burger", None) == pytest.approx(0.4)
+    assert kinship("Chicken Burger", "Beef Burger", None) == pytest.approx(0.6)
+    assert kinship("Chicken Burger", "Chicken Wrap", None) == pytest.approx(0.4)
     assert kinship("Taco", "Coffee", menu) == 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from orderacc.domain.findings import LineFinding
     from orderacc.domain.orders import Item
 
 Status: TypeAlias = Literal["accurate", "inaccurate", "unsure", "undetermined"]
@@ -118,8 +119,11 @@ class Verdict:
     Attributes:
         reason: Why it is undetermined or unsure, as a code: `no_order`, `slip_unreadable`, `no_slip`, `no_frames`,
             `engine_failed`, `overloaded`, `orders_unavailable`, `cancelled`; `ambiguous_order`; `low_confidence` where
-            the judge is unsure; else None.
+            the judge is unsure, `nothing_to_check` where the order holds nothing that can be seen; else None.
         sentence: One line for the crew.
+        expected: What had to be seen: without what was ordered and cannot be.
+        findings: Every unit on either side once more, each with the rule that put it where it is, and what the frames
+            show of it.
         confidence: How sure the status is, 0 to 1.
         opened_at: ISO 8601 UTC with milliseconds, or None.
         closed_at: Likewise.
@@ -136,6 +140,7 @@ class Verdict:
     extra: tuple[Item, ...] = ()
     quantity_mismatch: tuple[QuantityMismatch, ...] = ()
     substituted: tuple[Substitution, ...] = ()
+    findings: tuple[LineFinding, ...] = ()
     confidence: float = 1.0
     verdict_id: str | None = None
     station_id: str | None = None
@@ -177,6 +182,7 @@ class Verdict:
             "substituted": [
                 {"expected": pair.expected, "seen": pair.seen, "quantity": pair.quantity} for pair in self.substituted
             ],
+            "findings": [finding.to_dict() for finding in self.findings],
             "confidence": round(self.confidence, 3),
             "opened_at": self.opened_at,
             "closed_at": self.closed_at,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from orderacc.domain.findings import Strategy
+from orderacc.validation.findings import with_sightings
 from orderacc.validation.fuse import FrameAnswer, fuse
 from orderacc.validation.judge import judge
-from orderacc.validation.matching import Strategy
 
-__all__ = ["FrameAnswer", "Strategy", "fuse", "judge"]
+__all__ = ["FrameAnswer", "Strategy", "fuse", "judge", "with_sightings"]

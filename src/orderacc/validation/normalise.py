@@ -28,6 +28,7 @@ from orderacc.validation.words import (
     TRAITS,
     UNITS,
     WITHOUT,
+    WITHOUT_ONE,
 )
 
 LONGEST: Final = 200
@@ -39,7 +40,9 @@ _REWRITES: Final = (
     (re.compile(r"[\u00bc]|\b1[/\u2044]4\b"), " quarter "),
     (re.compile(r"[\u00bd]|\b1[/\u2044]2\b"), " half "),
     (re.compile(r"(?<=\w)['\u2019]s\b", re.IGNORECASE), ""),
+    (re.compile(r"['\u2019]n['\u2019]", re.IGNORECASE), " and "),
     (re.compile(r"&|\+"), " and "),
+    (re.compile(r"#(?=\s*\d)"), " number "),
     (re.compile(r"%"), " percent "),
     (re.compile(r"(?<=\d)\s*[\"\u201d\u2033]"), " inch "),
     (re.compile(r"\bno\.\s*(?=\d)", re.IGNORECASE), " number "),
@@ -47,9 +50,9 @@ _REWRITES: Final = (
     (re.compile(r"(?<=\d)(?!dot\d)(?=[A-Za-z])"), " "),
 )
 _NUMBER: Final = re.compile(r"\d+(?:dot\d+)?")
+_CALLED: Final = frozenset({"no", "number"})
 _IRREGULAR: Final = {"loaves": "loaf", "leaves": "leaf", "halves": "half", "knives": "knife", "geese": "goose"}
 _LONGEST_PHRASE: Final = max(len(phrase.split()) for phrase in PHRASES)
-_SPECIAL: Final = ("small", "medium", "large", "regular", "diet", "decaf", "without")
 
 
 @lru_cache(maxsize=8192)
@@ -74,6 +77,12 @@ LEXICON: Final = frozenset(map(singular, FOOD)) | frozenset(
     singular(word) for word in (*SIZES, *UNITS, *CONTAINERS, *FILLERS, *TRAITS, *NUMBERS, *WITHOUT) if len(word) > 3
 )
 _PHRASES: Final = {tuple(map(singular, key.split())): value.split() for key, value in PHRASES.items()}
+_SPECIAL: Final = (
+    *("small", "medium", "large", "regular", "diet", "decaf", "without"),
+    *(key[0] for key in _PHRASES if len(key) == 1 and len(key[0]) > 6),
+)
+"""Words that must be understood before likeness is asked about: they stand for others."""
+
 _NEVER_SPLIT: Final = LEXICON | frozenset(map(singular, NEVER_SPLIT)) | {key[0] for key in _PHRASES if len(key) == 1}
 
 
@@ -151,11 +160,18 @@ def _split_joined(word: str) -> tuple[str, ...]:
 
 
 def _spell_special(word: str) -> str:
-    """Mend a misspelled size or trait: these must be understood before likeness is asked about."""
+    """Mend a misspelled word that stands for another: a size, a trait, a synonym."""
     if len(word) < 4 or word in LEXICON or word in SIZES or (word,) in _PHRASES:
         return word
-    near = [special for special in _SPECIAL if special[0] == word[0] and OSA.distance(word, special) == 1]
-    return near[0] if len(near) == 1 and nearest(word) <= {near[0]} else word
+    near = [
+        special for special in _SPECIAL if special[0] == word[0] and OSA.distance(word, special, score_cutoff=1) == 1
+    ]
+    return near[0] if len(near) == 1 and not _as_near(word) - {near[0]} else word
+
+
+def _as_near(word: str) -> frozenset[str]:
+    """Food words as near to a misspelled one as a single letter."""
+    return frozenset(choice for choice in nearest(word) if OSA.distance(word, choice, score_cutoff=1) == 1)
 
 
 @lru_cache(maxsize=8192)
@@ -181,14 +197,15 @@ def _sort_out(tokens: list[str]) -> tuple[tuple[str, ...], frozenset[str], str]:
 def _take_left_out(tokens: list[str], guards: set[str]) -> list[str]:
     """`no onion and pickle`, `gluten free`."""
     kept: list[str] = []
-    leaving_out = False
+    leaving_out = only_one = False
     for word, following in pairwise((*tokens, "")):
         if word in WITHOUT and following and not _NUMBER.fullmatch(following):
-            leaving_out = True
+            leaving_out, only_one = True, word == WITHOUT_ONE
         elif word == "with":
             leaving_out = False
         elif following == "free" or (leaving_out and word not in FILLERS):
             guards.add(f"without {word}")
+            leaving_out = leaving_out and not only_one
         elif word != "free" or word == tokens[0]:
             kept.append(word)
     return kept
@@ -201,7 +218,9 @@ def _take_measures(tokens: list[str], guards: set[str]) -> list[str]:
     for index, token in enumerate(tokens):
         number = NUMBERS.get(token, token)
         following = tokens[index + 1] if index + 1 < len(tokens) else ""
-        if _NUMBER.fullmatch(number):
+        if token in _CALLED and _NUMBER.fullmatch(NUMBERS.get(following, following)):
+            pass  # `combo #3`, `combo no. 3` and `combo 3` are one combo
+        elif _NUMBER.fullmatch(number):
             if previous in NUMBERED:
                 kept.append(number)
             else:

@@ -45,6 +45,12 @@ def crew_sentence(
     return f"Complete: {total} item{'' if total == 1 else 's'}."
 
 
+def with_unseen(sentence: str, unseen: Sequence[Item]) -> str:
+    """Add what was ordered and cannot be seen."""
+    listed = ", ".join(f"{item.quantity} {_spoken(item.name)}" for item in unseen)
+    return f"{sentence} Not visible: {listed}." if listed else sentence
+
+
 def _off_by(mismatch: QuantityMismatch, count: int) -> str:
     return f"{count} {_spoken(mismatch.name)} ({mismatch.expected} ordered, {mismatch.seen} seen)"
 

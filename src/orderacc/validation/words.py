@@ -9,32 +9,34 @@ from typing import Final
 
 FOOD: Final = frozenset(
     """
-    almond apple apricot artichoke asparagus avocado bacon bagel baguette baked banana bar barbacoa basil bbq bean
-    beef beer beet beetroot berry biryani biscuit bite black blackberry blt blue blueberry boba boiled bowl bread
-    breakfast breast brie brisket broccoli brown brownie bucket bun burger burrito butter butternut cabbage caesar
-    cake calamari can candy cappuccino caramel carrot cashew caviar celery cereal chai champagne cheddar cheese cherry
-    chestnut chicken chickpea chili chip chive chocolate chop chorizo chowder churro chutney cider cilantro cinnamon
-    clam classic club cob cobbler coconut cod coffee coke cola coleslaw cone cookie coriander corn couscous crab
-    cracker cranberry cream crepe crisp crispy croissant croquette crouton crunchy cucumber cup cupcake curry custard
-    date deluxe dessert dip dog donut double dressing drumstick duck dumpling edamame egg eggplant enchilada espresso
-    fajita falafel fanta feta fig fillet finger fish flatbread float focaccia frank french fresh fried frozen fruit
-    fry fudge garden garlic gelato gherkin ginger gingerbread goat grape grapefruit gravy greek green grill guacamole
-    gumbo gyro haddock halloumi ham hash hazelnut herb herring hoagie honey hot hummus ice jalapeno jam jar jelly jerk
+    aioli almond americano apple apricot artichoke arugula asparagus avocado bacon bagel baguette baked banana bar
+    barbacoa basil bbq bean beef beer beet beetroot bell berry biryani biscuit bite black blackberry blt blue blueberry
+    boba boiled bowl brain bran bratwurst bread breakfast breast brie brisket broccoli brown brownie bucket bulgogi bun
+    burger burrito butter butternut cabbage caesar cake calamari calzone can candy cappuccino caramel carnitas carrot
+    cashew caviar celery cereal ceviche chai champagne cheddar cheese cherry chestnut chia chicken chickpea chili chip
+    chive chocolate chop chorizo chowder churro chutney cider cilantro cinnamon clam classic club cob cobbler coconut
+    cod coffee coke cola coleslaw cone cookie coriander corn cotton couscous crab cracker cranberry cream crepe crisp
+    crispy croissant croquette crouton crunchy cucumber cup cupcake curry custard date deluxe dessert dip dog donut
+    double dressing drumstick duck dumpling edamame egg eggplant enchilada espresso fajita falafel fanta fennel feta
+    fig fillet finger fish flan flatbread float focaccia frank french fresh fried frozen fruit fry fudge garden garlic
+    gelato gherkin ginger gingerbread goat grain granola grape grapefruit gravy greek green grill grit guacamole gumbo
+    gummy gyro haddock halloumi ham hash hazelnut herb herring hoagie honey hot hummus ice jalapeno jam jar jelly jerk
     juice kale kebab ketchup kimchi kiwi kofta lager lamb lasagna latte leek leg lemon lemonade lentil lettuce lime
-    lobster mac macaroni mackerel malt mango maple margarita margherita marinara marmalade marshmallow mash matcha
-    matte mayo meal meat meatball melon melt milk millet mince mint mocha mojito mole mousse mozzarella mud muffin
-    mushroom mussel mustard naan nacho noodle nougat nugget nut oat oatmeal oil olive omelet onion orange oreo oyster
-    paella pan pancake paneer panini papaya paprika parmesan parsley pasta pastrami pastry patty pea peach peanut pear
-    pecan peel penne pepper pepperoni pepsi peri pesto pickle pie pine pineapple pink pistachio pita pizza plain plum
-    pomegranate pop popcorn popper popsicle pork porridge pot potato pretzel pudding pulled pumpkin quesadilla quiche
-    quinoa rabbit radish raisin ramen ranch rap raspberry ravioli red rhubarb rib rice risotto roast roll root
-    rosemary rum rye saffron salad salami salmon salsa salt samosa sandwich sardine sauce sausage scallop scone sesame
-    shake shell shrimp slaw slice slider slush smoke smoothie snack soda sorbet soup sour soy spaghetti sparkling
-    special spice spicy spinach spring sprite sprout squash squid stack steak stew stick still straw strawberry strip
-    stuffed sub sugar sundae sushi sweet swiss syrup taco tahini tart tea tempura tender teriyaki thigh toad toast
-    toffee tofu tomato topping tortilla treat triple tropical truffle tuna turkey turnip twist udon vanilla veal veg
-    vinegar waffle walnut wasabi water watermelon wedge wheat whip white whole wine wing wrap yellow yogurt zinger
-    zucchini
+    lobster lolly mac macaroni mackerel malt mandarin mango maple margarita margherita marinara marmalade marshmallow
+    mash matcha matte mayo meal meat meatball melon melt mild milk millet mince mint mocha mocktail mojito mole monster
+    mousse mozzarella mud muffin mushroom mussel mustard naan nacho nectarine noodle nougat nugget nut oat oatmeal oil
+    olive omelet onion orange oreo orzo oyster paella pan pancake paneer panini papaya paprika parmesan parsley pasta
+    pastrami pastry patty pea peach peanut pear pecan peel penne pepper pepperoni pepsi peri pesto pho pickle pie
+    pierogi pine pineapple pink pistachio pita pizza plain plantain plum pomegranate pop popcorn popper popsicle pork
+    porridge pot potato poutine pretzel pudding pulled pulp pumpernickel pumpkin quesadilla quiche quinoa rabbit radish
+    raisin ramen ranch rap raspberry ravioli red reuben rhubarb rib rice risotto roast roll root rosemary rum rye
+    saffron salad salami salmon salsa salt samosa sandwich sardine sauce sausage scallion scallop schnitzel scone
+    sesame shake shallot shell shrimp slaw slice slider slush smoke smoothie snack soda sorbet soup sour soy spaghetti
+    sparkling special spice spicy spinach spring sprite sprout squash squid stack steak stew stick still straw
+    strawberry strip stuffed sub sugar sundae sushi sweet swiss syrup taco tahini tamale tapioca tart tea tempura
+    tender tenderloin teriyaki thigh toad toast toffee tofu tomato topping tortilla tostada treat triple tropical
+    truffle tuna turkey turnip twist udon vanilla veal veg vinegar waffle walnut wasabi water watermelon wedge wheat
+    whip white whole wine wing wonton wrap yellow yogurt zinger zucchini
     """.split()  # noqa: SIM905  four hundred words read better without quotes
 )
 """Words that are spelled right as they stand: two of them are never misspellings of each other."""
@@ -45,17 +47,17 @@ NEVER_SPLIT: Final = frozenset({"hamburger", "cheesesteak", "pepperoni", "sweetb
 ABBREVIATIONS: Final = {
     "bcn": "bacon", "bev": "beverage", "bf": "beef", "bgr": "burger", "brg": "burger", "brgr": "burger",
     "brkfst": "breakfast", "btl": "bottle", "bttl": "bottle", "capp": "cappuccino", "chix": "chicken",
-    "chk": "chicken", "chkn": "chicken", "ckn": "chicken", "choc": "chocolate", "chs": "cheese", "chz": "cheese",
-    "cof": "coffee", "crsp": "crispy", "crspy": "crispy", "dbl": "double",
-    "dlx": "deluxe", "dr": "doctor", "esp": "espresso", "ff": "fry", "ffs": "fry", "frs": "fry", "grld": "grill",
-    "grlld": "grill", "jal": "jalapeno", "let": "lettuce", "marg": "margherita", "mlk": "milk",
-    "mshrm": "mushroom", "mtn": "mountain", "mush": "mushroom", "mustd": "mustard", "nug": "nugget",
-    "nuggs": "nugget", "nuggies": "nugget", "oj": "orange juice", "org": "orange", "parm": "parmesan",
-    "pepp": "pepperoni", "qtr": "quarter", "rst": "roast", "sand": "sandwich",
-    "sandw": "sandwich", "sarnie": "sandwich", "sndwch": "sandwich", "sw": "sandwich", "shk": "shake",
-    "spcy": "spicy", "ssg": "sausage", "strw": "strawberry", "swt": "sweet",
-    "tom": "tomato", "tpl": "triple", "trpl": "triple", "van": "vanilla", "vegg": "veg", "veggie": "veg",
-    "wht": "white", "wtr": "water", "xtra": "extra", "yog": "yogurt",
+    "chk": "chicken", "chkn": "chicken", "choc": "chocolate", "chs": "cheese", "chsbgr": "cheese burger",
+    "chsbrgr": "cheese burger", "chx": "chicken", "chz": "cheese", "chzbrgr": "cheese burger", "ckn": "chicken",
+    "cof": "coffee", "crsp": "crispy", "crspy": "crispy", "dbl": "double", "dlx": "deluxe", "dr": "doctor",
+    "dt": "diet", "esp": "espresso", "ff": "fry", "ffs": "fry", "frs": "fry", "grld": "grill", "grlld": "grill",
+    "jal": "jalapeno", "let": "lettuce", "marg": "margherita", "mlk": "milk", "mshrm": "mushroom", "mtn": "mountain",
+    "mush": "mushroom", "mustd": "mustard", "nug": "nugget", "nuggies": "nugget", "nuggs": "nugget", "nugs": "nugget",
+    "oj": "orange juice", "org": "orange", "parm": "parmesan", "pepp": "pepperoni", "qtr": "quarter", "rst": "roast",
+    "sand": "sandwich", "sandw": "sandwich", "sarnie": "sandwich", "sdwch": "sandwich", "shk": "shake",
+    "sndwch": "sandwich", "spcy": "spicy", "ssg": "sausage", "strw": "strawberry", "sw": "sandwich",
+    "swch": "sandwich", "swt": "sweet", "tom": "tomato", "tpl": "triple", "trpl": "triple", "van": "vanilla",
+    "vegg": "veg", "veggie": "veg", "wht": "white", "wtr": "water", "xtra": "extra", "yog": "yogurt",
 }  # fmt: skip
 
 SIZES: Final = {
@@ -96,27 +98,33 @@ FILLERS: Final = frozenset(
 
 WITHOUT: Final = frozenset({"without", "no", "hold", "minus", "sans", "less", "non"})
 
+WITHOUT_ONE: Final = "non"
+"""Leaves out the next word only: non-fat yogurt is yogurt."""
+
 NUMBERED: Final = frozenset({"no", "number", "combo", "meal", "menu", "option", "set"})
 """After one of these a number is a name, not a count."""
 
 PHRASES: Final = {
-    "0 sugar": "zero", "7 up": "7up", "aubergine": "eggplant", "barbecue": "bbq", "barbeque": "bbq",
-    "bar b q": "bbq", "barbecued": "bbq", "caffeine free": "decaf", "catsup": "ketchup", "cheesy": "cheese",
-    "chilli": "chili", "chile": "chili", "coca cola": "coke", "cocacola": "coke", "cold brew": "coldbrew",
+    "0 sugar": "zero", "7 up": "7up", "aubergine": "eggplant", "bacon lettuce and tomato": "blt",
+    "bacon lettuce tomato": "blt", "bar b q": "bbq", "barbecue": "bbq", "barbecued": "bbq", "barbeque": "bbq",
+    "caffeine free": "decaf", "candy floss": "cotton candy", "capsicum": "bell pepper", "catsup": "ketchup",
+    "cheesy": "cheese", "chile": "chili", "chilli": "chili", "classic coke": "coke", "coca cola": "coke",
+    "cocacola": "coke", "coke classic": "coke", "cold brew": "coldbrew", "coriander": "cilantro",
     "courgette": "zucchini", "decaffeinated": "decaf", "diet": "diet", "doctor pepper": "drpepper",
-    "doughnut": "donut", "extra large": "xl", "x large": "xl", "extra lg": "xl", "extra small": "xs",
-    "frankfurter": "hot dog", "french fry": "fry", "gaseosa": "soda", "grilled": "grill", "ham burger": "burger",
-    "half dozen": "6",
-    "hamburger": "burger", "hot cocoa": "hot chocolate", "iced": "ice", "light": "diet", "lite": "diet",
-    "mac and cheese": "macaroni cheese", "mac cheese": "macaroni cheese", "mac n cheese": "macaroni cheese",
-    "mayonnaise": "mayo", "mayonaise": "mayo", "mcnugget": "nugget", "mountain dew": "mountaindew",
-    "no sugar": "zero", "omelette": "omelet", "peanut butter and jelly": "pbj", "pb and j": "pbj",
-    "prawn": "shrimp", "quarter lb": "quarterpounder", "quarter pounder": "quarterpounder", "roasted": "roast",
-    "seven up": "7up", "single": "", "smoked": "smoke", "spiced": "spice", "sugar free": "zero",
-    "sugarless": "zero", "sugarfree": "zero", "toasted": "toast", "tomato ketchup": "ketchup", "vegetable": "veg",
-    "vegetarian": "veg", "veggy": "veg", "veggie": "veg", "whipped": "whip", "wiener": "hot dog",
-    "yoghurt": "yogurt", "zero sugar": "zero", "yellow banana": "banana", "bacon lettuce and tomato": "blt",
-    "sub sandwich": "sub", "submarine": "sub",
+    "doughnut": "donut", "extra large": "xl", "extra lg": "xl", "extra small": "xs", "fizzy drink": "soda",
+    "flapjack": "pancake", "frankfurter": "hot dog", "french fry": "fry", "garbanzo": "chickpea",
+    "garbanzo bean": "chickpea", "gaseosa": "soda", "green onion": "spring onion", "grilled": "grill",
+    "half dozen": "6", "ham burger": "burger", "hamburger": "burger", "hot cocoa": "hot chocolate",
+    "ice lolly": "popsicle", "iced": "ice", "light": "diet", "lite": "diet", "mac and cheese": "macaroni cheese",
+    "mac cheese": "macaroni cheese", "mac n cheese": "macaroni cheese", "mayonaise": "mayo", "mayonnaise": "mayo",
+    "mcnugget": "nugget", "mountain dew": "mountaindew", "no sugar": "zero", "omelette": "omelet", "pb and j": "pbj",
+    "peanut butter and jelly": "pbj", "prawn": "shrimp", "quarter lb": "quarterpounder",
+    "quarter pounder": "quarterpounder", "roasted": "roast", "rocket salad": "arugula salad", "roquette": "arugula",
+    "scallion": "spring onion", "seven up": "7up", "single": "", "smoked": "smoke", "soda pop": "soda",
+    "soft drink": "soda", "spiced": "spice", "sub sandwich": "sub", "submarine": "sub", "sugar free": "zero",
+    "sugarfree": "zero", "sugarless": "zero", "toasted": "toast", "tomato ketchup": "ketchup", "vegetable": "veg",
+    "vegetarian": "veg", "veggie": "veg", "veggy": "veg", "whipped": "whip", "wiener": "hot dog", "x large": "xl",
+    "yellow banana": "banana", "yoghurt": "yogurt", "zero sugar": "zero",
 }  # fmt: skip
 """Phrases of singular words and what they are called here."""
 
