@@ -5,6 +5,7 @@ from __future__ import annotations
 from orderacc.config.api import ApiConfig, CameraRulesConfig, TlsConfig
 from orderacc.config.load import json_schema, load_config
 from orderacc.config.notify import MqttConfig, NotifyConfig, WebhookConfig
+from orderacc.config.orders import OrdersConfig, PollConfig, StationOrdersConfig
 from orderacc.config.scaling import ScalingConfig
 from orderacc.config.schema import (
     CaptureConfig,
@@ -15,7 +16,6 @@ from orderacc.config.schema import (
     JudgingConfig,
     MenuConfig,
     ModelsConfig,
-    OrdersConfig,
     PictureConfig,
     ResultsConfig,
     RtspSource,
@@ -48,6 +48,7 @@ __all__ = [
     "NotifyConfig",
     "OrdersConfig",
     "PictureConfig",
+    "PollConfig",
     "RemoteVlmConfig",
     "ResultsConfig",
     "RtspSource",
@@ -59,6 +60,7 @@ __all__ = [
     "Source",
     "SpoolConfig",
     "StationConfig",
+    "StationOrdersConfig",
     "StorageConfig",
     "TelemetryConfig",
     "TlsConfig",

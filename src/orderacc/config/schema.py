@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from orderacc.config.api import ApiConfig
 from orderacc.config.notify import NotifyConfig
+from orderacc.config.orders import OrdersConfig
 from orderacc.config.scaling import Scaling, ScalingConfig
 from orderacc.config.secrets import SecretText, url_with
 from orderacc.config.section import InputFile, Interval, ModelName, OutputFile, Seconds, Section, Share
@@ -153,13 +154,6 @@ class PictureConfig(Section):
     """Another view must stay for so long."""
     accept_view_after: Interval = 900.0
     """A new view that stays for so long is taken for the right one."""
-
-
-class OrdersConfig(Section):
-    """What was paid for."""
-
-    file: InputFile
-    """Orders as JSON: `{"384": [{"name": "Burger", "quantity": 1}]}`. Read again whenever it changes."""
 
 
 class MenuConfig(Section):

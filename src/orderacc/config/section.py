@@ -24,6 +24,13 @@ def _existing_file(value: object, info: ValidationInfo) -> object:
     return path
 
 
+def _existing(value: object, info: ValidationInfo) -> object:
+    path = _locate(value, info)
+    if not (isinstance(path, Path) and path.exists()):
+        raise PydanticCustomError("no_file", "there is no such file or folder")
+    return path
+
+
 def _model(value: object, info: ValidationInfo) -> object:
     """An id as it is; what looks like a path becomes an absolute folder."""
     if isinstance(value, str) and (value.startswith((".", "~")) or "/" in value):
@@ -33,6 +40,7 @@ def _model(value: object, info: ValidationInfo) -> object:
 
 OutputFile: TypeAlias = Annotated[Path, BeforeValidator(_locate)]
 InputFile: TypeAlias = Annotated[Path, BeforeValidator(_existing_file)]
+InputFileOrFolder: TypeAlias = Annotated[Path, BeforeValidator(_existing)]
 ModelName: TypeAlias = Annotated[str, BeforeValidator(_model), Field(min_length=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]

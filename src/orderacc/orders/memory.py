@@ -121,6 +121,19 @@ class OrderStore:
         async with self._putting:
             return await self._put(order, feed)
 
+    async def put_all(self, orders: Sequence[Order], *, feed: str | None = None) -> dict[Put, int]:
+        """Put many orders, one after the other; others get their turn in between. See `put`.
+
+        Returns:
+            How many became what.
+        """
+        counts = dict.fromkeys(Put, 0)
+        for index, order in enumerate(orders, 1):
+            counts[await self.put(order, feed=feed)] += 1
+            if index % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return counts
+
     async def cancel(self, source: str, order_id: str, version: int | None = None) -> Put:
         """Cancel an order, known or not: versions up to this one that come later do not bring it back.
 
@@ -161,12 +174,8 @@ class OrderStore:
         Raises:
             Exception: Whatever `on_put` raised; then a part may have been taken.
         """
-        counts = dict.fromkeys(Put, 0)
         held = {(order.source, order.order_id) for order in orders}
-        for index, order in enumerate(orders):
-            counts[await self.put(order, feed=feed)] += 1
-            if index % AT_ONCE == AT_ONCE - 1:
-                await asyncio.sleep(0)
+        counts = await self.put_all(orders, feed=feed)
         self._withdraw(feed, held)
         return counts
 

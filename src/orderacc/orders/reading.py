@@ -38,8 +38,8 @@ def read_orders(path: Path | str) -> dict[str, Order]:
     beside `name` and `quantity` are the POS's business and not read.
 
     Returns:
-        Orders by their id as written, behind their source where two have one id; version 0 where it has none. Repeated lines of a table are kept as they are and
-        add up when judged.
+        Orders by their id as written, behind their source where two have one id; version 0 where it has none.
+        Repeated lines of a table are kept as they are and add up when judged.
 
     Raises:
         ConfigError: With every finding (of very many, the first), each with its line and column.
