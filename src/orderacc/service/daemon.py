@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,15 @@ from orderacc.domain.menus import Menu
 from orderacc.errors import ConfigError
 from orderacc.service.building import StationBuilder
 from orderacc.service.cameras import check_cameras
+from orderacc.service.keeping import open_keeping
+from orderacc.service.leftovers import INTERRUPTED, orphans
 from orderacc.service.pipeline import Pipeline
 from orderacc.service.results import VerdictLog
 from orderacc.service.runtime import Runtime
 from orderacc.service.scaler import Scaler, scaling_policy
 from orderacc.service.stations import StationSet
 from orderacc.service.thinning import Throttle
+from orderacc.storage.lock import DataLock
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -67,23 +70,36 @@ async def run_daemon(
     Raises:
         ConfigError: If a station has no orders to compare with, or a file it needs is wrong.
         ModelError: If a model is missing, broken or does not know the menu.
+        StorageError: If `storage.data_dir` cannot be used, or another process uses it.
     """
-    with ExitStack() as resources:
+    async with AsyncExitStack() as resources:
         # From the first moment on: unheard, this signal would end the process while the models load.
         hangups = resources.enter_context(anyio.open_signal_receiver(signal.SIGHUP)) if signals else None
+        if config.storage is not None:
+            resources.enter_context(DataLock(config.storage.data_dir))
         menu = Menu.load(config.menu.file) if config.menu else None
         await asyncio.to_thread(check_cameras, config)
         runtime = await asyncio.to_thread(Runtime.load, config, menu)
         results = resources.enter_context(VerdictLog(config.results.file if config.results else None))
+        keeping = await resources.enter_async_context(open_keeping(config.storage)) if config.storage else None
+        leftovers = await keeping.leftovers() if keeping else []
 
         async def sink(verdict: Verdict) -> None:
+            if keeping is not None:
+                await keeping.record(verdict)
             await results.write(verdict)
             if on_verdict is not None:
                 await on_verdict(verdict)
 
-        pipeline = Pipeline(runtime.judge, runtime.batcher, sink, grace=config.shutdown_grace)
+        pipeline = Pipeline(runtime.judge, runtime.batcher, sink, grace=config.shutdown_grace, keeper=keeping)
         throttle = Throttle()
-        stations = StationSet(pipeline, StationBuilder(runtime, config, throttle), config)
+        stations = StationSet(
+            pipeline,
+            StationBuilder(runtime, config, throttle),
+            config,
+            first_visit=keeping.first_visit if keeping else 1,
+            leftovers=leftovers,
+        )
         _log.info("started", stations=[station.id for station in config.stations], device=runtime.engine.device)
         try:
             async with anyio.create_task_group() as listening:
@@ -93,6 +109,8 @@ async def run_daemon(
                     policy = scaling_policy(config.scaling, config.vlm.max_batch_size)
                     scaler = Scaler(runtime.batcher, runtime.detector, runtime.judge, throttle, policy)
                     listening.start_soon(scaler.run)
+                for left in orphans(leftovers, config):
+                    await sink(runtime.judge.unseen(left.evidence, left.epoch, INTERRUPTED))
                 async with anyio.create_task_group() as watching:
                     await watching.start(stations.run)
                     task_status.started(stations)

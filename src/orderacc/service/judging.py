@@ -43,6 +43,7 @@ SENTENCES: Final = {
     "shutdown": "Not judged: watching was stopped.",
     "station_failed": "Please check: watching failed while this order was on the counter.",
     "judging_failed": "Please check: comparing this order failed.",
+    "interrupted": "Please check: watching was interrupted while this order was on the counter.",
 }
 """What the crew reads when an order cannot be judged, by reason."""
 

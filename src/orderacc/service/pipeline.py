@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orderacc.domain.verdicts import Verdict
     from orderacc.service.early import Outlook
     from orderacc.service.judging import OrderJudge
+    from orderacc.service.leftovers import Leftover
     from orderacc.service.station import Station
     from orderacc.vlm.batcher import VlmBatcher
     from orderacc.vlm.statistics import BatcherStatistics
@@ -31,8 +32,21 @@ _log = get_logger(__name__)
 WAITING_ORDERS: Final = 16
 """Closed orders that may wait for a judge; then stations wait, and live ones drop frames. An order is never dropped."""
 
-JUDGES: Final = 8
-"""Orders judged at a time; their questions share the engine's batches."""
+JUDGES: Final = 32
+"""Orders judged at a time; their questions share the engine's batches. Enough to fill the queue of questions by default,
+so that its pressure is felt: orders that cannot wait then give up frames."""
+
+
+class Keeper(Protocol):
+    """Keeps what happens to orders; `Keeping` is one."""
+
+    def opened(self, station: Station) -> None:
+        """See `Desk.opened`."""
+        ...
+
+    def closed(self, closed: ClosedOrder) -> None:
+        """An order has ended and waits for its verdict."""
+        ...
 
 
 class Pipeline:
@@ -43,15 +57,23 @@ class Pipeline:
         batcher: Serves the judge's questions; run here.
         sink: Awaited with every verdict.
         grace: Seconds that orders in flight get after `stop`.
+        keeper: Is told of orders as they are opened and closed.
     """
 
     def __init__(
-        self, judge: OrderJudge, batcher: VlmBatcher, sink: Callable[[Verdict], Awaitable[None]], *, grace: float = 10.0
+        self,
+        judge: OrderJudge,
+        batcher: VlmBatcher,
+        sink: Callable[[Verdict], Awaitable[None]],
+        *,
+        grace: float = 10.0,
+        keeper: Keeper | None = None,
     ) -> None:
         self._judge = judge
         self._batcher = batcher
         self._sink = sink
         self._grace = grace
+        self._keeper = keeper
         self._stopping = anyio.Event()
         self._taken = anyio.Event()
         self._pending: dict[str, ClosedOrder] = {}
@@ -103,8 +125,26 @@ class Pipeline:
             assert station.epoch is not None  # noqa: S101  there is no order before the first frame
             late = station.state.at - evidence.closed_at if station.paced else 0.0
             closed = ClosedOrder(evidence, station, station.epoch, time.monotonic() - late, unseen, early)
+            if self._keeper is not None:
+                self._keeper.closed(closed)
             self._pending[evidence.visit_id] = closed
             self._queue.send_nowait(closed)
+
+    def opened(self, station: Station) -> None:
+        """See `Desk.opened`."""
+        if self._keeper is not None:
+            self._keeper.opened(station)
+
+    def resume(self, station: Station, left: Leftover) -> None:
+        """Judge an order that an earlier process has left behind.
+
+        Args:
+            station: Where it was.
+            left: What there is of it.
+        """
+        closed = ClosedOrder(left.evidence, station, left.epoch, time.monotonic(), left.unseen)
+        self._pending[left.evidence.visit_id] = closed
+        self._queue.send_nowait(closed)
 
     def foresee(self, station: Station, outlook: Outlook) -> None:
         """See `Desk.foresee`: it is asked about now, at low priority."""

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from anyio.abc import TaskGroup, TaskStatus
+    from prometheus_client.registry import Collector
 
     from orderacc.capture import StationHealth
     from orderacc.config import Config, Source, StationConfig
+    from orderacc.service.leftovers import Leftover
+    from orderacc.service.looks import LatestLook
     from orderacc.service.pipeline import Pipeline
     from orderacc.service.station import Station
+    from orderacc.vlm.statistics import BatcherStatistics
 
 
 class Builder(Protocol):
@@ -67,13 +71,26 @@ class StationSet:
         pipeline: Judges what the stations see.
         builder: Makes stations out of their configuration.
         config: The configuration `run` begins with.
+        first_visit: Number of the first visit of every station.
+        leftovers: Orders of an earlier process that still need their verdict; those of stations that are no more are
+            left aside.
     """
 
-    def __init__(self, pipeline: Pipeline, builder: Builder, config: Config) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        builder: Builder,
+        config: Config,
+        *,
+        first_visit: int = 1,
+        leftovers: Sequence[Leftover] = (),
+    ) -> None:
         self._pipeline = pipeline
         self._builder = builder
         self._begun_with = self._config = config
         self._watched: dict[str, TendedStation] = {}
+        self._first_visit = first_visit
+        self._leftovers = tuple(leftovers)
         self._next_visits: dict[str, int] = {}
         self._group: TaskGroup | None = None
         self._lock = anyio.Lock()
@@ -98,6 +115,9 @@ class StationSet:
                 try:
                     for station in self._config.stations:
                         self._begin(station, plans[station.id])
+                    for left in self._leftovers:
+                        if (watched := self._watched.get(left.evidence.station_id)) is not None:
+                            self._pipeline.resume(watched.station, left)
                     task_status.started(self)
                     await self._all_ended()
                 finally:
@@ -121,9 +141,33 @@ class StationSet:
         """How every station is."""
         return MappingProxyType({name: watched.health() for name, watched in self._watched.items()})
 
-    def metrics(self) -> bytes:
-        """The same, and how the model's queue is, as Prometheus reads it (text format 0.0.4)."""
-        return exposition(self.health().values, VlmMetrics(self._pipeline.vlm))
+    def configuration(self, station_id: str) -> StationConfig:
+        """What a station was made from.
+
+        Raises:
+            StationError: `no_such_station`.
+        """
+        return self._find(station_id).config
+
+    def latest(self, station_id: str) -> LatestLook:
+        """The newest frame of a station.
+
+        Raises:
+            StationError: `no_such_station`.
+        """
+        return self._find(station_id).station.latest
+
+    def vlm(self) -> BatcherStatistics:
+        """How the model's queue and its engines are."""
+        return self._pipeline.vlm()
+
+    def metrics(self, *others: Collector) -> bytes:
+        """The stations' health and the model's queue as Prometheus reads it (text format 0.0.4).
+
+        Args:
+            others: What else there is to tell.
+        """
+        return exposition(self.health().values, VlmMetrics(self._pipeline.vlm), *others)
 
     async def add(self, config: StationConfig) -> None:
         """Begin to watch one more station.
@@ -172,9 +216,22 @@ class StationSet:
             StationError: `no_such_station`, or `not_running`.
             ConfigError: If the station cannot be made with it; then the old one goes on.
         """
+        await self.change(station_id, {"source": source})
+
+    async def change(self, station_id: str, values: Mapping[str, Any]) -> None:
+        """Let a station have other settings, as `repoint` does for its camera.
+
+        Args:
+            station_id: The station.
+            values: Fields of its configuration, apart from `id`.
+
+        Raises:
+            StationError: `no_such_station`, or `not_running`.
+            ConfigError: If the station cannot be made so; then it goes on as it is.
+        """
         async with self._operation():
             watched = self._find(station_id)
-            config = watched.config.model_copy(update={"source": source})
+            config = watched.config.model_copy(update=dict(values))
             await self._replace(watched, config, await asyncio.to_thread(self._builder.plan, config))
 
     async def apply(self, config: Config) -> Changes:
@@ -242,7 +299,7 @@ class StationSet:
     def _begin(self, config: StationConfig, plan: Callable[[int], Station]) -> None:
         if self._group is None:
             return  # stopped meanwhile: nothing is watched any more
-        watched = TendedStation(config, plan, self._next_visits.get(config.id, 1))
+        watched = TendedStation(config, plan, self._next_visits.get(config.id, self._first_visit))
         self._watched[config.id] = watched
         self._group.start_soon(self._tend, watched)
 
