@@ -42,6 +42,14 @@ class Desk(Protocol):
         """
         ...
 
+    def opened(self, station: Station) -> None:
+        """Take note that the number of the open order became known, or turned out to be another one.
+
+        Args:
+            station: Where.
+        """
+        ...
+
     def foresee(self, station: Station, outlook: Outlook) -> None:
         """Take note of an order that seems about to end.
 
@@ -67,6 +75,7 @@ async def watch(station: Station, desk: Desk) -> None:
     """
     state = station.state
     in_a_row = 0
+    told: tuple[int, str] | None = None
     try:
         async with station.reader as frames:
             async for frame in frames:
@@ -78,6 +87,7 @@ async def watch(station: Station, desk: Desk) -> None:
                     ended, outlook = await _look(station, frame)
                     desk.take(station, ended)
                     in_a_row = 0
+                    told = _tell_of_open_order(station, desk, told)
                     if outlook is not None:
                         desk.foresee(station, outlook)
                 except Exception as error:
@@ -146,6 +156,24 @@ class _OpenOrder:
 def _open_order(tracker: StationTracker) -> _OpenOrder | None:
     number, since = tracker.open_number, tracker.open_since
     return _OpenOrder(number, since) if number is not None and since is not None else None
+
+
+def _tell_of_open_order(station: Station, desk: Desk, told: tuple[int, str] | None) -> tuple[int, str] | None:
+    """Tell of an order once, and again when its number turns out to be another one.
+
+    Args:
+        station: Where.
+        desk: Is told.
+        told: Visit and number told of last.
+
+    Returns:
+        The same as of now.
+    """
+    number = station.tracker.open_number
+    now = None if number is None else (station.eyes.next_visit, number)
+    if now is not None and now != told:
+        desk.opened(station)
+    return now
 
 
 def _cut_short(station: Station, desk: Desk, unseen: str, known: _OpenOrder | None = None) -> None:
