@@ -42,7 +42,8 @@ class Account:
 
     def take(self, likeness: Likeness, name: str, confidence: float) -> None:
         """Note what was seen, and under which name."""
-        self.confidence = min(self.confidence, confidence, likeness.score)
+        for limit in (confidence, likeness.score):
+            self.confidence = min(self.confidence, limit)
         if self.weakest is None or likeness.score < self.weakest.score:
             self.weakest = likeness
             self.seen_as = None if name == self.name else name
@@ -54,6 +55,7 @@ class Ledger:
 
     Attributes:
         ordered: Names that were ordered.
+        compared: Those of which something must be seen, or was.
         others: What came on top.
         denied: By name, how sure the frames are that it is not there.
         ignored_ordered: By name, units ordered of what nobody asks about.
@@ -63,15 +65,11 @@ class Ledger:
 
     strategy: Strategy
     ordered: list[Account]
+    compared: list[Account] = field(default_factory=list)
     others: list[Account] = field(default_factory=list)
     denied: dict[str, float] = field(default_factory=dict)
     ignored_ordered: dict[str, int] = field(default_factory=dict)
     ignored_seen: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def compared(self) -> list[Account]:
-        """Ordered names of which something must be seen, or was."""
-        return [account for account in self.ordered if account.expected or account.seen]
 
     @classmethod
     def balance(cls, wanted: Side, there: Side, matcher: Matcher) -> Self:
@@ -79,9 +77,13 @@ class Ledger:
         ledger = cls(matcher.strategy, [Account(line.name, line.quantity) for line in wanted.lines])
         ledger._match(wanted, there, matcher)
         for account, line in zip(ledger.ordered, wanted.lines, strict=True):
+            if not line.hidden:
+                continue
             account.unchecked = min(line.hidden, max(0, account.expected - account.seen))
             account.expected -= account.unchecked
-        ledger._take_denials(wanted, there)
+        ledger.compared = [account for account in ledger.ordered if account.expected or account.seen]
+        if there.denied:
+            ledger._take_denials(wanted, there)
         ledger.ignored_ordered, ledger.ignored_seen = wanted.ignored, there.ignored
         return ledger
 

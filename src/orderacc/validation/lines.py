@@ -71,11 +71,12 @@ def ordered_side(expected: Iterable[Item], hidden: Iterable[Item], menu: Menu | 
     lines: dict[str, Line] = {}
     side = Side()
     for items, all_hidden in ((expected, False), (hidden, True)):
-        for item in items if menu is None else menu.unpacked(items):
+        for item in items if menu is None or not items else menu.unpacked(items):
             line = _line_of(item.name, menu, lines, side, item.quantity)
             if line is not None:
                 line.quantity += item.quantity
-                line.hidden += item.quantity if all_hidden or _occluded(line.item) else 0
+                if all_hidden or (line.item is not None and line.item.verifiability == "occluded"):
+                    line.hidden += item.quantity
     side.lines.extend(lines.values())
     return side
 
@@ -110,10 +111,6 @@ def _line_of(name: str, menu: Menu | None, lines: dict[str, Line], side: Side, q
     if menu is not None:
         line.spellings.add(take_apart(name).key)
     return line
-
-
-def _occluded(item: MenuItem | None) -> bool:
-    return item is not None and item.verifiability == "occluded"
 
 
 @lru_cache(maxsize=8192)

@@ -91,22 +91,20 @@ class Matcher:
         return pairs
 
     def same(self, ordered: Line, there: Line) -> Likeness | None:
-        """How alike two lines are, or None if they are two things."""
-        found = self.compare(ordered, there)
-        own = [line.item.threshold for line in (ordered, there) if line.item and line.item.threshold is not None]
-        return found if found.score > 0 and found.score >= max(own, default=self.threshold) else None
-
-    def compare(self, ordered: Line, there: Line) -> Likeness:
-        """How alike two lines are, 0 to 1. Two different items of the menu are never alike."""
+        """How alike two lines are, or None if they are two things, as two different items of the menu always are."""
         if ordered.key == there.key or _spelled_alike(ordered, there):
             return _certain(ordered)
-        found = compare(ordered.name, there.name)
         if ordered.item is not None and there.item is not None:
-            return Likeness(0.0, "other_item") if found.score or found.rule == "words" else found
-        opinion = self.opinions.get((ordered.name, there.name), 0.0)
+            return None
+        found = compare(ordered.name, there.name)
+        opinion = self.opinions.get((ordered.name, there.name), 0.0) if self.opinions else 0.0
         if opinion > found.score and in_doubt(ordered.name, there.name):
-            return Likeness(opinion, "opinion", found.detail)
-        return found
+            found = Likeness(opinion, "opinion", found.detail)
+        if found.score <= 0:
+            return None
+        item = ordered.item or there.item
+        least = self.threshold if item is None or item.threshold is None else item.threshold
+        return found if found.score >= least else None
 
     def nearest(self, line: Line, expected: Sequence[Line]) -> tuple[int, Likeness] | None:
         """Position and likeness of the ordered line most like a line seen, or None if none is the same thing."""
@@ -166,4 +164,8 @@ def _spelled_alike(one: Line, other: Line) -> bool:
 
 
 def _certain(line: Line) -> Likeness:
-    return Likeness(1.0, "same_name" if line.item is None else "same_item")
+    return _SAME_NAME if line.item is None else _SAME_ITEM
+
+
+_SAME_NAME: Final = Likeness(1.0, "same_name")
+_SAME_ITEM: Final = Likeness(1.0, "same_item")
