@@ -57,27 +57,53 @@ def score(truth: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]], epoch
         epoch: The wall-clock time given to frame time 0.
     """
     orders = truth["orders"]
-    given: list[list[Mapping[str, Any]]] = [[] for _ in orders]
-    stray = 0
-    for verdict in verdicts:
-        opened, closed = (_seconds(verdict[key], epoch) for key in ("opened_at", "closed_at"))
-        shared = [min(closed, order["closed_s"]) - max(opened, order["opened_s"]) for order in orders]
-        best = max(range(len(orders)), key=shared.__getitem__, default=None)
-        if best is None or shared[best] <= 0:
-            stray += 1
-        else:
-            given[best].append(verdict)
-    total = Score(stray=stray)
+    given, stray = by_time(orders, verdicts, epoch)
+    total = Score(stray=len(stray))
     for order, own in zip(orders, given, strict=True):
         total += _score_order(order, own, epoch)
     return total
+
+
+def by_time(
+    orders: Sequence[Mapping[str, Any]], verdicts: Iterable[Mapping[str, Any]], epoch: datetime
+) -> tuple[list[list[Mapping[str, Any]]], list[Mapping[str, Any]]]:
+    """Give every verdict to the order it shares the most time with.
+
+    Args:
+        orders: Each with `opened_s` and `closed_s`, in seconds from the epoch.
+        verdicts: Each with `opened_at` and `closed_at`; without these it belongs to no order.
+        epoch: The wall-clock time of second 0.
+
+    Returns:
+        The verdicts of each order, and those that belong to none.
+    """
+    given: list[list[Mapping[str, Any]]] = [[] for _ in orders]
+    stray: list[Mapping[str, Any]] = []
+    for verdict in verdicts:
+        opened, closed = (verdict["opened_at"], verdict["closed_at"])
+        shared = (
+            [_overlap(_seconds(opened, epoch), _seconds(closed, epoch), order) for order in orders]
+            if opened and closed
+            else []
+        )
+        best = max(range(len(shared)), key=shared.__getitem__, default=None)
+        if best is None or shared[best] <= 0:
+            stray.append(verdict)
+        else:
+            given[best].append(verdict)
+    return given, stray
+
+
+def _overlap(opened: float, closed: float, order: Mapping[str, Any]) -> float:
+    shared: float = min(closed, order["closed_s"]) - max(opened, order["opened_s"])
+    return shared
 
 
 def _score_order(order: Mapping[str, Any], own: Sequence[Mapping[str, Any]], epoch: datetime) -> Score:
     if len(own) != 1:
         return Score(orders=1, wrong=(f"{order['order_id']}: {len(own)} verdicts",))
     verdict = own[0]
-    right = _outcome(verdict) == _outcome(order)
+    right = outcome(verdict) == outcome(order)
     times = [_seconds(frame["at"], epoch) for frame in verdict["frames"]]
     return Score(
         orders=1,
@@ -91,7 +117,8 @@ def _score_order(order: Mapping[str, Any], own: Sequence[Mapping[str, Any]], epo
     )
 
 
-def _outcome(judged: Mapping[str, Any]) -> tuple[Any, ...]:
+def outcome(judged: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a verdict or a truth says of an order: equal for two that say the same."""
     return (
         judged["status"],
         _counts(judged["missing"]),
