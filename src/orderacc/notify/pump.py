@@ -36,6 +36,9 @@ POLL: Final = 1.0
 """Seconds after which the outbox is looked into though nobody said that there is something: replays come from other
 processes."""
 
+FIRST_WAIT: Final = 1.0
+"""Longest wait after the first failure, seconds."""
+
 BATCH: Final = 64
 """Messages taken out of the outbox at a time."""
 
@@ -81,6 +84,10 @@ class Outbox(Protocol):
         """Messages to be sent now, by number; none of a station whose first pending message has to wait."""
         ...
 
+    async def next_due(self, sink: str) -> float | None:
+        """When something is due next; None while nothing waits."""
+        ...
+
     async def delivered(self, message_id: int) -> None:
         """The receiver has it."""
         ...
@@ -113,7 +120,7 @@ class PumpPolicy:
     """
 
     in_flight: int = 4
-    first_wait: float = 1.0
+    first_wait: float = FIRST_WAIT
     longest_wait: float = 60.0
     gone_wait: float = 3600.0
     give_up_after: float = 86_400.0
@@ -142,6 +149,7 @@ class Pump:
         self._rng = rng
         self._rests = Backoff(policy.first_wait, policy.longest_wait, rng)
         self._rest_until = 0.0
+        self._at_rest = False
         self._news = anyio.Event()
         self._idle = anyio.Event()
         self._now = SinkStatistics(sink.name)
@@ -161,6 +169,8 @@ class Pump:
 
     async def settled(self) -> None:
         """Wait until nothing is left that could be sent now: the outbox is empty, or the receiver is at rest."""
+        if self._at_rest:
+            return
         self._idle = anyio.Event()
         self.wake()
         await self._idle.wait()
@@ -176,23 +186,20 @@ class Pump:
                 except OrderAccError as error:
                     _log.error("outbox_failed", sink=self._sink.name, code=error.code, reason=error.message)
                     self._rest(self._rests.next())
-                    self._idle.set()
 
     async def _run_sink(self, *, task_status: TaskStatus[None]) -> None:
         await self._sink.run(task_status=task_status)
 
     async def _turn(self) -> None:
         """Send what can be sent now, or wait until something can."""
+        await self._sleep(self._rest_until - anyio.current_time())
         self._news = anyio.Event()
-        rest = self._rest_until - anyio.current_time()
-        if rest > 0:
-            self._idle.set()
-            await anyio.sleep(rest)
         due = await self._outbox.due(self._sink.name, self._clock(), BATCH)
         await self._count_backlog()
         if not due:
+            soonest = await self._outbox.next_due(self._sink.name)
             self._idle.set()
-            with anyio.move_on_after(POLL):
+            with anyio.move_on_after(POLL if soonest is None else min(POLL, max(0.0, soonest - self._clock()))):
                 await self._news.wait()
             return
         ordered = sorted(due, key=lambda one: (one.station_id, one.id))
@@ -226,15 +233,18 @@ class Pump:
     async def _send(self, message: Pending) -> bool:
         """Make one attempt; False when the later messages of its station have to wait."""
         outcome = await self._attempt(message)
-        # What is known to be delivered is noted down even by a pump that is being stopped.
-        with anyio.CancelScope(shield=True):
-            if outcome.result is Result.DELIVERED:
-                self._well()
-                await self._outbox.delivered(message.id)
-                return True
+        if outcome.result is Result.DELIVERED:
+            self._well()
+        else:
             self._now = replace(self._now, failed=self._now.failed + 1, last_error=outcome.error)
             self._trouble(outcome)
-            return await self._put_back(message, outcome)
+        # How it ended is noted down even by a pump that is being stopped.
+        with anyio.CancelScope(shield=True):
+            if outcome.result is Result.DELIVERED:
+                await self._outbox.delivered(message.id)
+            else:
+                await self._put_back(message, outcome)
+        return outcome.result is Result.DELIVERED
 
     async def _attempt(self, message: Pending) -> Outcome:
         try:
@@ -243,7 +253,7 @@ class Pump:
             _log.error("sink_failed", sink=self._sink.name, key=message.key, exc_info=error)
             return Outcome(Result.FAILED, f"sending failed: {type(error).__name__}")
 
-    async def _put_back(self, message: Pending, outcome: Outcome) -> bool:
+    async def _put_back(self, message: Pending, outcome: Outcome) -> None:
         tried, now = message.attempts + 1, self._clock()
         given_up = tried >= self._policy.tries and now - message.created_at >= self._policy.give_up_after
         if outcome.result is Result.REFUSED:
@@ -256,7 +266,6 @@ class Pump:
         else:
             _log.warning("message_failed", **details)
             await self._outbox.failed(message.id, now + self._wait(tried), outcome.error)
-        return given_up
 
     def _wait(self, tried: int) -> float:
         """Seconds until a message is tried again."""
@@ -284,6 +293,16 @@ class Pump:
 
     def _rest(self, seconds: float) -> None:
         self._rest_until = anyio.current_time() + seconds
+
+    async def _sleep(self, rest: float) -> None:
+        if rest <= 0:
+            return
+        self._at_rest = True
+        self._idle.set()
+        try:
+            await anyio.sleep(rest)
+        finally:
+            self._at_rest = False
 
     async def _count_backlog(self) -> None:
         pending, oldest = await self._outbox.backlog(self._sink.name)

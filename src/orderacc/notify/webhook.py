@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import anyio
@@ -48,6 +49,7 @@ class WebhookSink:
         self._keys = tuple(signing_key(secret.reveal()) for secret in config.secrets)
         self._statuses = frozenset(config.statuses)
         self._clock = clock
+        self._unspeakable = _secrets_in(self._url)
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -104,11 +106,9 @@ class WebhookSink:
             return _failure(response.status, error, response.headers.get("Retry-After"))
 
     def _clean(self, text: str) -> str:
-        """A text without the URL, whose path may be a secret, on one line and cut."""
-        parts = urlsplit(self._url)
-        for secret in (self._url, f"{parts.path}?{parts.query}", parts.path, parts.query):
-            if len(secret) > 1:
-                text = text.replace(secret, MASK)
+        """A text without secrets, on one line and cut."""
+        for secret in self._unspeakable:
+            text = text.replace(secret, MASK)
         return redact_text(" ".join(text.split()))[:LONGEST_QUOTE]
 
 
@@ -118,6 +118,15 @@ def _failure(status: int, error: str, retry_after: str | None) -> Outcome:
     if status in REFUSALS:
         return Outcome(Result.REFUSED, error)
     return Outcome(Result.FAILED, error, rest_asked_for(retry_after))
+
+
+def _secrets_in(url: str) -> tuple[str, ...]:
+    """Texts a receiver may repeat and nobody else should: of many URLs the path is the secret."""
+    parts = urlsplit(url)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    basic = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+    texts = {url, f"{parts.path}?{parts.query}", parts.path, parts.query, parts.password or "", password, basic}
+    return tuple(sorted((text for text in texts if len(text) > 1), key=len, reverse=True))
 
 
 def rest_asked_for(header: str | None) -> float:

@@ -1,0 +1,168 @@
+"""Telling the outside: the receivers of one process, fed out of the journal's outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio import TASK_STATUS_IGNORED
+
+from orderacc.errors import ConfigError
+from orderacc.notify import Announcer, Pump, PumpPolicy
+from orderacc.notify.pump import FIRST_WAIT
+from orderacc.storage.records import OutboxMessage, time_text
+from orderacc.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from anyio.abc import TaskStatus
+
+    from orderacc.capture import StationHealth
+    from orderacc.config import NotifyConfig
+    from orderacc.config.notify import SinkSection
+    from orderacc.domain.verdicts import Verdict
+    from orderacc.notify import Outbox, Sink, SinkStatistics
+    from orderacc.notify.mqtt import MqttSink
+
+_log = get_logger(__name__)
+
+STATE_EVERY: Final = 1.0
+"""Seconds between looks at the stations for what a broker is told of them."""
+
+
+class Notifying:
+    """The receivers of a configuration.
+
+    Args:
+        config: Who is told.
+        sinks: The receivers.
+        broker: That of them which is also told the stations' states.
+    """
+
+    def __init__(self, config: NotifyConfig, sinks: Mapping[Sink, SinkSection], broker: MqttSink | None = None) -> None:
+        self._sinks = dict(sinks)
+        self._broker = broker
+        self._announcer = Announcer(config.store, tuple(sinks))
+        self._pumps: tuple[Pump, ...] = ()
+
+    @classmethod
+    def load(cls, config: NotifyConfig) -> Notifying:
+        """Make the receivers. Reads certificates: call it from a worker thread.
+
+        Raises:
+            ConfigError: `extra_missing` if one needs what is not installed; `bad_config` if a certificate is none.
+        """
+        from orderacc.notify.webhook import WebhookSink
+
+        sinks: dict[Sink, SinkSection] = {WebhookSink(one): one for one in config.webhooks}
+        broker = _broker(config)
+        if broker is not None and config.mqtt is not None:
+            sinks[broker] = config.mqtt
+        return cls(config, sinks, broker)
+
+    def messages(self, verdict: Verdict) -> tuple[OutboxMessage, ...]:
+        """What is to be written to the outbox together with a verdict."""
+        said = self._announcer.announce(verdict, time_text(datetime.now(UTC)))
+        return tuple(OutboxMessage(one.sink, one.station_id, one.key, dict(one.body)) for one in said)
+
+    def wake(self) -> None:
+        """Say that messages were written."""
+        for pump in self._pumps:
+            pump.wake()
+
+    def statistics(self) -> tuple[SinkStatistics, ...]:
+        """How every receiver is."""
+        return tuple(pump.statistics() for pump in self._pumps)
+
+    async def run(
+        self,
+        outbox: Outbox,
+        health: Callable[[], Mapping[str, StationHealth]],
+        *,
+        task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
+    ) -> None:
+        """Send until cancelled; never raises for what is wrong outside.
+
+        Args:
+            outbox: The journal's.
+            health: Gives how every station is.
+            task_status: Told when messages go out.
+        """
+        self._pumps = tuple(
+            Pump(sink, outbox, _policy(config), rng=random.Random())  # noqa: S311  it spreads waits
+            for sink, config in self._sinks.items()
+        )
+        async with anyio.create_task_group() as group:
+            for pump in self._pumps:
+                await group.start(pump.run)
+            if self._broker is not None:
+                group.start_soon(_tell_states, self._broker, health)
+            task_status.started()
+
+    async def settle(self, patience: float) -> None:
+        """Wait until everything that can be sent now is sent.
+
+        Args:
+            patience: Seconds it may take; what is left then stays in the outbox for the next start.
+        """
+        with anyio.move_on_after(patience) as waiting:
+            async with anyio.create_task_group() as group:
+                for pump in self._pumps:
+                    group.start_soon(pump.settled)
+        left = {one.name: one.pending for one in self.statistics() if one.pending}
+        if left:
+            _log.warning("messages_left", pending=left, hurried=waiting.cancelled_caught)
+
+
+def state_of(health: StationHealth) -> dict[str, Any]:
+    """What a broker is told of a station: only what changes rarely."""
+    return {
+        "station_id": health.station_id,
+        "phase": str(health.phase),
+        "warnings": [str(one) for one in health.warnings],
+        "last_error": None
+        if health.last_error is None
+        else {"code": health.last_error.code, "message": health.last_error.message},
+    }
+
+
+async def _tell_states(broker: MqttSink, health: Callable[[], Mapping[str, StationHealth]]) -> None:
+    told: dict[str, bytes] = {}
+    while True:
+        now = {station: json.dumps(state_of(one), ensure_ascii=False).encode() for station, one in health().items()}
+        for station in told.keys() - now.keys():
+            now[station] = b""  # the broker forgets a station that is no more
+        for station, state in now.items():
+            if told.get(station) != state:
+                await broker.tell_state(station, state)
+        told = {station: state for station, state in now.items() if state}
+        await asyncio.sleep(STATE_EVERY)
+
+
+def _broker(config: NotifyConfig) -> MqttSink | None:
+    if config.mqtt is None:
+        return None
+    if find_spec("aiomqtt") is None:
+        raise ConfigError("notify.mqtt needs the extra mqtt: pip install 'orderacc[mqtt]'", code="extra_missing")
+    from orderacc.notify.mqtt import MqttSink, tls_context
+
+    try:
+        return MqttSink(config.mqtt, config.store, tls_context(config.mqtt))
+    except OSError as error:  # that of a certificate which is none is one too
+        raise ConfigError(f"notify.mqtt.ca_file: {config.mqtt.ca_file} holds no certificates: {error}") from error
+
+
+def _policy(config: SinkSection) -> PumpPolicy:
+    return PumpPolicy(
+        in_flight=config.max_in_flight,
+        first_wait=min(FIRST_WAIT, config.retry_max_sec),
+        longest_wait=config.retry_max_sec,
+        give_up_after=config.give_up_after_sec,
+    )
