@@ -17,6 +17,7 @@ from orderacc.storage import spool as spool_module
 from orderacc.storage.folder import FolderStore
 from orderacc.storage.spool import Spool
 from orderacc.storage.spool_folder import SpoolFolder
+from orderacc.storage.spooled import SpooledStore
 from staged_store import StagedStore, running
 
 pytestmark = pytest.mark.anyio
@@ -171,6 +172,26 @@ async def test_what_is_held_waits_for_its_verdict(tmp_path):
         assert await spool.held_visits() == []
         await spool.release("other", ["selected/other/0.jpg"])
     assert spool.statistics().waiting_bytes == 0
+
+
+async def test_what_waits_can_be_read_and_forgotten_as_if_it_were_stored(tmp_path):
+    store = FolderStore(tmp_path / "objects")
+    spool = await opened(tmp_path / "spool", store)
+    seen = SpooledStore(store, SpoolFolder(tmp_path / "spool"), spool)
+    for name in ("0.jpg", "1.jpg"):
+        await spool.add(f"selected/visit/{name}", name.encode())
+    await seen.put("selected/visit/2.jpg", b"past the spool", "image/jpeg")
+    assert [one.key async for one in seen.list("selected/visit/")] == [f"selected/visit/{n}.jpg" for n in range(3)]
+    assert [await seen.get(f"selected/visit/{n}.jpg") for n in range(3)] == [b"0.jpg", b"1.jpg", b"past the spool"]
+    await seen.delete(["selected/visit/0.jpg", "selected/visit/2.jpg"])
+    async with running(spool):
+        await spool.drained()
+        await spool.add("selected/other/0.jpg", b"x")
+        await seen.delete(["selected/other/0.jpg"])
+        await spool.drained()
+    assert [one.key async for one in seen.list()] == ["selected/visit/1.jpg"]
+    assert spool.statistics().waiting_bytes == 0
+    await seen.aclose()
 
 
 async def test_into_a_folder_files_are_moved_not_copied(tmp_path):

@@ -141,3 +141,8 @@ def key_part(text: str) -> str:
     """A text as part of a key; distinct texts give distinct parts, so `=` itself is escaped too."""
     quoted = re.sub(r"[^A-Za-z0-9._-]", lambda one: "".join(f"={byte:02X}" for byte in one[0].encode()), text)
     return f"=2E{quoted[1:]}" if quoted.startswith(".") else quoted
+
+
+def text_of_part(part: str) -> str:
+    """What `key_part` was made from."""
+    return re.sub(r"(?:=[0-9A-F]{2})+", lambda run: bytes.fromhex(run[0].replace("=", "")).decode(), part)

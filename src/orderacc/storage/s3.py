@@ -129,10 +129,7 @@ class S3Store:
                 with s3_errors("it cannot be listed", self._where(bucket)):
                     await self._client.list_objects_v2(Bucket=bucket, MaxKeys=1)
             except StorageError as error:
-                if error.code != "no_such_bucket" or not self._settings.create_buckets:
-                    raise
-                with s3_errors("it cannot be made", self._where(bucket)):
-                    await self._client.create_bucket(Bucket=bucket, **self._location())
+                await self._create(bucket, error)
 
     async def put(self, key: str, data: bytes | Path, content_type: str) -> None:
         """See `ObjectStore.put`; what is larger than a part goes up in parts.
@@ -143,11 +140,11 @@ class S3Store:
         place = self._place(key)
         content = await asyncio.to_thread(_read, data) if isinstance(data, Path) else data
         about = {"ContentType": content_type, "Metadata": {_DIGEST: await asyncio.to_thread(_sha256, content)}}
-        with s3_errors(f"{key} could not be put", self._where(place["Bucket"])):
-            if len(content) > self._settings.part_bytes:
-                await self._put_parts(place, content, about)
-            else:
-                await self._client.put_object(**place, Body=content, ContentMD5=_md5(content), **about)
+        try:
+            await self._put(key, place, content, about)
+        except StorageError as error:
+            await self._create(place["Bucket"], error)
+            await self._put(key, place, content, about)
 
     async def get(self, key: str) -> bytes:
         """See `ObjectStore.get`."""
@@ -202,6 +199,20 @@ class S3Store:
     async def aclose(self) -> None:
         """See `ObjectStore.aclose`."""
         await self._connections.aclose()
+
+    async def _create(self, bucket: str, error: StorageError) -> None:
+        """Make a bucket because of an error that says it is not there; any other error is raised again."""
+        if error.code != "no_such_bucket" or not self._settings.create_buckets:
+            raise error
+        with s3_errors("it cannot be made", self._where(bucket)):
+            await self._client.create_bucket(Bucket=bucket, **self._location())
+
+    async def _put(self, key: str, place: Mapping[str, str], content: bytes, about: Mapping[str, Any]) -> None:
+        with s3_errors(f"{key} could not be put", self._where(place["Bucket"])):
+            if len(content) > self._settings.part_bytes:
+                await self._put_parts(place, content, about)
+            else:
+                await self._client.put_object(**place, Body=content, ContentMD5=_md5(content), **about)
 
     async def _put_parts(self, place: Mapping[str, str], content: bytes, about: Mapping[str, Any]) -> None:
         begun = await self._client.create_multipart_upload(**place, **about)

@@ -20,7 +20,7 @@ from orderacc.storage.objects import content_type_of
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from orderacc.storage.objects import ObjectStore
@@ -99,6 +99,7 @@ class Spool:
         self._refusals = 0
         self._failing: str | None = None
         self._news = asyncio.Event()
+        self._left = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -197,6 +198,23 @@ class Spool:
         self._append(file)
         self._news.set()
 
+    async def forget(self, keys: Iterable[str]) -> None:
+        """Remove objects that wait; those on their way are let through first."""
+        gone = set(keys)
+        while any(file.key in gone for file in self._busy.values()):
+            self._left = asyncio.Event()
+            await self._left.wait()
+        for group in {_group(key) for key in gone} & self._line.keys():
+            line = self._line.pop(group)
+            files = [file for file in line if file.key in gone]
+            kept = deque(file for file in line if file.key not in gone)
+            if kept:
+                self._line[group] = kept
+            for file in files:
+                self._bytes -= file.size
+                await asyncio.to_thread(self._folder.done, file)
+        self._note_if_empty()
+
     async def run(self) -> None:
         """Bring objects to the store until cancelled."""
         working: set[asyncio.Task[None]] = set()
@@ -289,12 +307,17 @@ class Spool:
     def _put_back(self, group: str, file: SpoolFile) -> None:
         """Where it was: before everything younger."""
         del self._busy[group]
+        self._left.set()
         self._line.setdefault(group, deque()).appendleft(file)
         self._line.move_to_end(group, last=False)
 
     def _leave(self, group: str, file: SpoolFile) -> None:
         del self._busy[group]
         self._bytes -= file.size
+        self._left.set()
+        self._note_if_empty()
+
+    def _note_if_empty(self) -> None:
         if not (self._line or self._busy):
             self._empty.set()
 
