@@ -16,8 +16,11 @@ COMMAND_MODULES: Final = {
     "check": "orderacc.cli.check",
     "probe": "orderacc.cli.probe",
     "models": "orderacc.cli.models",
+    "menu": "orderacc.cli.menu",
     "simulate": "orderacc.cli.simulate",
+    "eval": "orderacc.cli.eval",
     "serve-vlm": "orderacc.cli.serve_vlm",
+    "token": "orderacc.cli.token",
 }
 """Command name to module, in the order `--help` lists them. Each module has a `typer.Typer` named `app`: with one
 command it is that command, with several it is a group. Such a module imports what is heavy inside its functions."""
