@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from orderacc.storage import journal_reads as reads
 from orderacc.storage import journal_writes as writes
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FILE_NAME = "journal.db"
+EVERYTHING: Final = VerdictFilter()
+
+FILE_NAME: Final = "journal.db"
 """Of the journal in a data directory."""
 
 
@@ -162,18 +164,16 @@ class Journal:
         return await self._read(partial(reads.orders, since=since))
 
     async def verdicts(
-        self, wanted: VerdictFilter | None = None, cursor: int | None = None, limit: int = 50
+        self, filters: VerdictFilter = EVERYTHING, cursor: int | None = None, limit: int = 100
     ) -> VerdictPage:
         """Latest revisions, newest first.
 
         Args:
-            wanted: Which; all when None.
+            filters: Which.
             cursor: Where the last page ended.
             limit: Most verdicts.
         """
-        return await self._read(
-            partial(reads.verdict_page, wanted=wanted or VerdictFilter(), cursor=cursor, limit=limit)
-        )
+        return await self._read(partial(reads.verdict_page, wanted=filters, cursor=cursor, limit=limit))
 
     async def verdict(self, verdict_id: str) -> StoredVerdict | None:
         """The latest revision of a verdict, or None."""
@@ -193,7 +193,7 @@ class Journal:
         """
         return await self._read(partial(reads.reviews, verdict_id=verdict_id, after_id=after_id, limit=limit))
 
-    async def events(self, after_id: int, limit: int = 100) -> list[JournalEvent]:
+    async def events(self, after_id: int = 0, limit: int = 100) -> list[JournalEvent]:
         """What happened after an event, the oldest first.
 
         Args:
@@ -205,6 +205,10 @@ class Journal:
     async def last_event(self) -> int:
         """The id of the newest event; 0 before the first."""
         return await self._read(reads.last_event)
+
+    async def edition(self) -> str:
+        """Tells this file's event ids from those of another that stood in its place; stays as it is for good."""
+        return await self._read(reads.edition)
 
     async def changed(self) -> None:
         """Wait until something is written. Look for news first, then wait, then look again."""

@@ -121,6 +121,12 @@ def last_event(connection: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
+def edition(connection: sqlite3.Connection) -> str:
+    """What was drawn when the file was made."""
+    (drawn,) = connection.execute("SELECT value FROM facts WHERE name = 'edition'").fetchone()
+    return str(drawn)
+
+
 def _verdict_clauses(wanted: VerdictFilter) -> tuple[list[str], list[Any]]:
     clauses, values = ["latest = 1"], list[Any]()
     if wanted.station_id is not None:

@@ -4,6 +4,7 @@ CREATE TABLE facts (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
+INSERT INTO facts (name, value) VALUES ('edition', lower(hex(randomblob(4))));
 
 -- POS orders, every version of them.
 CREATE TABLE orders (
