@@ -26,7 +26,9 @@ def _host_or_network(text: str) -> str:
         try:
             ipaddress.ip_network(text)
         except ValueError:
-            raise PydanticCustomError("network", "should be a host name, an address or a network: 10.1.0.0/16") from None
+            raise PydanticCustomError(
+                "network", "should be a host name, an address or a network: 10.1.0.0/16"
+            ) from None
     elif not text.strip() or any(character.isspace() for character in text):
         raise PydanticCustomError("network", "should be a host name, an address or a network: 10.1.0.0/16")
     return text

@@ -11,6 +11,7 @@ import numpy as np
 from orderacc.capture import SupervisedCapture
 from orderacc.service.asking import DEFAULT_POLICY
 from orderacc.service.early import Moments
+from orderacc.service.looks import LatestLook
 from orderacc.service.questions import EarlyAnswers
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Station:
         early: What was asked about the order that is open now.
         thinner: Leaves frames out when there is too much to do; None looks at all.
         state: What it is doing now.
+        latest: Its newest frame, for whoever looks on.
     """
 
     reader: FrameReader | SupervisedCapture
@@ -115,6 +117,7 @@ class Station:
     early: EarlyAnswers = field(default_factory=EarlyAnswers)
     thinner: Thinner | None = None
     state: StationState = field(default_factory=StationState)
+    latest: LatestLook = field(default_factory=LatestLook)
 
     @property
     def station_id(self) -> str:

@@ -11,6 +11,7 @@ import anyio
 from orderacc.domain.evidence import Evidence
 from orderacc.errors import SourceError
 from orderacc.perception.picture import ADVICE, EVERY
+from orderacc.service.looks import Look
 from orderacc.service.station import cropped
 from orderacc.telemetry import get_logger
 
@@ -126,6 +127,8 @@ async def _look(station: Station, frame: Frame) -> tuple[list[Evidence], Outlook
         station.progress(frame.at)
     ended = eyes.tracker.observe(observation, candidate if candidate.score > 0 else None)
     ended = [eyes.moments.settled(evidence) for evidence in ended]
+    tracker = eyes.tracker
+    station.latest.show(Look(candidate.frame, candidate.detections, tracker.open_number, tracker.open_since))
     return ended, eyes.moments.see(observation, eyes.tracker)
 
 

@@ -1,0 +1,1 @@
+"""The door: orders in, verdicts, events, pictures and health out, over HTTP."""

@@ -1,0 +1,142 @@
+"""Listening: connections counted, silent ones ended, and all of it closed in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from aiohttp import web
+
+from orderacc.errors import ConfigError, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from orderacc.config import ApiConfig, TlsConfig
+
+FIRST_REQUEST: Final = 10.0
+"""Seconds a new connection has to say what it wants."""
+
+KEEP_ALIVE: Final = 30.0
+"""Seconds it may then be silent between requests."""
+
+GRACE: Final = 5.0
+"""Seconds that answers in flight get when the serving ends."""
+
+SWEEP: Final = 1.0
+"""Seconds between looks at the connections."""
+
+LONGEST_LINE: Final = 8190
+MOST_HEADERS: Final = 64
+
+
+class Doorman:
+    """Lets connections in, so many at a time, and shows those out that never ask for anything.
+
+    Args:
+        server: Makes what serves a connection.
+        most: Connections at a time.
+    """
+
+    def __init__(self, server: web.Server, most: int) -> None:
+        self._server = server
+        self._most = most
+        self._new: dict[asyncio.Protocol, float] = {}
+
+    def __call__(self) -> asyncio.Protocol:
+        """Serve one more connection."""
+        if len(self._server.connections) >= self._most:
+            return _Full()
+        one = self._server()
+        self._new[one] = asyncio.get_running_loop().time() + FIRST_REQUEST
+        return one
+
+    def asked(self, connection: object) -> None:
+        """Take note that a connection has asked for something; from then on the server itself looks after it."""
+        self._new.pop(cast("asyncio.Protocol", connection), None)
+
+    async def sweep(self) -> None:
+        """Show out who has been silent for too long, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP)
+            now = asyncio.get_running_loop().time()
+            for one in [one for one, due in self._new.items() if due <= now]:
+                del self._new[one]
+                cast("Any", one).force_close()
+
+
+class _Full(asyncio.Protocol):
+    """A connection there is no room for."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()
+
+
+@asynccontextmanager
+async def listening(app: web.Application, config: ApiConfig) -> AsyncIterator[str]:
+    """Serve an application while the block runs.
+
+    Args:
+        app: The application.
+        config: Where, and how many at a time.
+
+    Yields:
+        The address, `http://127.0.0.1:8080`.
+
+    Raises:
+        ConfigError: If the certificate or its key is of no use.
+        OSError: If it cannot listen there.
+    """
+    context = await asyncio.to_thread(_tls, config.tls) if config.tls else None
+    doormen: list[Doorman] = []
+
+    @web.middleware
+    async def greet(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        for doorman in doormen:
+            doorman.asked(request.protocol)
+        return await handler(request)
+
+    app.middlewares.insert(0, greet)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=GRACE,
+        keepalive_timeout=KEEP_ALIVE,
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_LINE,
+        max_headers=MOST_HEADERS,
+    )
+    await runner.setup()
+    assert runner.server is not None  # noqa: S101  setup has made it
+    doorman = Doorman(runner.server, config.connections)
+    doormen.append(doorman)
+    sweeping = None
+    try:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(doorman, config.host, config.port, ssl=context, backlog=128)
+        try:
+            sweeping = asyncio.create_task(doorman.sweep(), name="api-sweep")
+            host, port = server.sockets[0].getsockname()[:2]
+            yield f"http{'s' if context else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+        finally:
+            server.close()
+    finally:
+        if sweeping is not None:
+            sweeping.cancel()
+        await runner.cleanup()
+
+
+def _tls(config: TlsConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        # Without this a key that has a password would have it asked for on the terminal.
+        context.load_cert_chain(config.certificate, config.key, password=lambda: "")
+    except (ssl.SSLError, OSError) as error:
+        message = f"{config.certificate} and {config.key} are no PEM certificate and its key without a password"
+        raise ConfigError([Finding("stations.yaml", 0, 0, "api.tls", message)]) from error
+    return context

@@ -1,0 +1,166 @@
+"""The table of routes: what is asked for, by whom, with what, and what comes back.
+
+The application, the checks and the OpenAPI document are all made from it, so none can say what another does not do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from orderacc.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic_core import ErrorDetails
+
+BODY_LIMIT: Final = 1 << 20
+"""Bytes of a JSON body."""
+
+BODY_TIME: Final = 20.0
+"""Seconds a body may take to arrive."""
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Scope(StrEnum):
+    """What a token lets its bearer do."""
+
+    READ = "read"
+    """See orders, verdicts, stations, pictures and health."""
+    SUBMIT = "submit"
+    """Hand in orders and reviews."""
+    ADMIN = "admin"
+    """Everything, changing stations included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path.
+
+    Attributes:
+        method: In capitals.
+        path: As aiohttp has it, `/v1/stations/{station_id}`.
+        handler: Answers.
+        summary: What it does, one sentence.
+        tag: The group it belongs to.
+        scope: What a token must hold; None lets everybody in.
+        answer: Model of the JSON answer; None where it is something else or nothing.
+        status: Of the answer when all is well.
+        others: Further statuses that are no problem, such as 201 beside 200.
+        media: Media type of the answer; None when it has no body.
+        query: Model of the query.
+        body: Model of the JSON body.
+        problems: Codes of what may go wrong apart from what may go wrong everywhere.
+        parameters: What the path's parameters are, by name.
+        metered: Whether it counts against the limits; what says that the box is alive must answer always.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    tag: str
+    scope: Scope | None
+    answer: type[BaseModel] | None = None
+    status: int = 200
+    others: tuple[int, ...] = ()
+    media: str | None = "application/json"
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    problems: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    metered: bool = True
+
+    @property
+    def name(self) -> str:
+        """Unique name: `GET /v1/stations`."""
+        return f"{self.method} {self.path}"
+
+
+async def read_body(request: web.Request, model: type[Model], *, context: Mapping[str, Any] | None = None) -> Model:
+    """The body as a model.
+
+    Args:
+        request: The request.
+        model: Its shape.
+        context: For the model's validators.
+
+    Raises:
+        RequestError: `unsupported_media_type`, `timeout`, `too_large`, or `invalid` with every field that is wrong.
+    """
+    if request.content_type != "application/json":
+        raise RequestError(
+            "the body should be JSON, with Content-Type: application/json", code="unsupported_media_type"
+        )
+    try:
+        async with asyncio.timeout(BODY_TIME):
+            content = await request.read()
+    except TimeoutError:
+        raise RequestError("the body did not arrive in time", code="timeout") from None
+    try:
+        return model.model_validate_json(content, context=context)
+    except ValidationError as error:
+        raise invalid(error, "the body") from None
+
+
+def read_query(request: web.Request, model: type[Model]) -> Model:
+    """The query as a model; a name that is given twice is a mistake.
+
+    Raises:
+        RequestError: `invalid`, with every name that is wrong.
+    """
+    query = request.query
+    twice = sorted({name for name in query if len(query.getall(name)) > 1})
+    if twice:
+        raise RequestError("the query", code="invalid", details=[(name, "is given more than once") for name in twice])
+    try:
+        return model.model_validate_strings(dict(query))
+    except ValidationError as error:
+        raise invalid(error, "the query") from None
+
+
+def invalid(error: ValidationError, what: str) -> RequestError:
+    """The error of something that is not as its model says; nothing of what was sent is in it but the names."""
+    details = [(_dotted(detail), _told(detail)) for detail in error.errors(include_url=False, include_input=False)]
+    no_json = any(kind["type"] == "json_invalid" for kind in error.errors(include_url=False, include_input=False))
+    if no_json:
+        return RequestError(f"{what} is not JSON: {details[0][1]}", code="bad_request")
+    return RequestError(f"{what} is not as it should be", code="invalid", details=details)
+
+
+def json_answer(model: BaseModel, status: int = 200, *, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A model as an answer."""
+    return web.Response(
+        body=model.model_dump_json(by_alias=True).encode(),
+        status=status,
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def data_answer(data: Mapping[str, Any] | Sequence[Any], status: int = 200) -> web.Response:
+    """JSON values as an answer."""
+    body = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def _dotted(detail: ErrorDetails) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in detail["loc"]).lstrip(".")[:200]
+
+
+def _told(detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "is not known here"
+    if detail["type"] == "missing":
+        return "is missing"
+    return detail["msg"].removeprefix("Input ").removeprefix("Value error, ")

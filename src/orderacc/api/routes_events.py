@@ -1,0 +1,149 @@
+"""What happens, as it happens: server-sent events, and the same over a WebSocket, both from where a client left off."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import WSCloseCode, web
+
+from orderacc.api.models import EventsQuery
+from orderacc.api.routes import Route, Scope, read_query
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from orderacc.service.newsroom import Newsroom
+    from orderacc.storage.records import JournalEvent
+
+TAG: Final = "Events"
+
+KEEP_ALIVE: Final = 15.0
+"""Seconds of silence after which a listener is sent something, so that nobody takes the line for dead."""
+
+SLOW: Final = 10.0
+"""Seconds a listener may take to take what it is sent; then it is let go and may come back where it left off."""
+
+RETRY_MS: Final = 1000
+"""Milliseconds after which a listener should come back."""
+
+LARGEST_MESSAGE: Final = 1024
+"""Bytes of what a listener may say; there is nothing to say."""
+
+
+class EventRoutes:
+    """The routes' handlers.
+
+    Args:
+        newsroom: Gives the events.
+    """
+
+    def __init__(self, newsroom: Newsroom) -> None:
+        self._newsroom = newsroom
+
+    def routes(self) -> tuple[Route, ...]:
+        """The table's part."""
+        return (
+            Route(
+                "GET",
+                "/v1/events",
+                self.follow,
+                "Verdicts, reviews, orders and stations' changes as they happen; goes on from Last-Event-ID. With an"
+                " upgrade to WebSocket each event is a message: id, event, at, data.",
+                TAG,
+                Scope.READ,
+                media="text/event-stream",
+                query=EventsQuery,
+            ),
+        )
+
+    async def follow(self, request: web.Request) -> web.StreamResponse:
+        """`GET /v1/events`."""
+        query = read_query(request, EventsQuery)
+        start, missed = await self._start(request.headers.get("Last-Event-ID") or query.after)
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._socket(request, start, missed=missed)
+        return await self._stream(request, start, missed=missed)
+
+    async def _start(self, known: str | None) -> tuple[int, bool]:
+        """The event to go on from, and whether others that the listener does not know lie before it."""
+        if known is None:
+            return await self._newsroom.last_event(), False
+        if known == "0":
+            return 0, False
+        number = self._newsroom.event_id(known)
+        return (0, True) if number is None else (number, False)
+
+    async def _events(self, at: int, *, missed: bool) -> AsyncIterator[dict[str, Any] | None]:
+        """Events as they are sent; None where a sign of life is due. Ends when the serving does."""
+        first = at == 0
+        if missed:
+            yield {"id": self._newsroom.name(at), "event": "missed", "at": None, "data": {}}
+        while not self._newsroom.closed:
+            known = self._newsroom.number_of_news
+            news = await self._newsroom.after(at)
+            if news.missed and not first:
+                yield {"id": self._newsroom.name(at), "event": "missed", "at": None, "data": {}}
+            first = False
+            for event in news.events:
+                yield self._told(event)
+                at = event.event_id
+            if not news.events:
+                await self._newsroom.wait(known, KEEP_ALIVE)
+                if self._newsroom.number_of_news == known:
+                    yield None
+
+    def _told(self, event: JournalEvent) -> dict[str, Any]:
+        body = event.body if event.station_id is None else {"station_id": event.station_id, **event.body}
+        return {"id": self._newsroom.name(event.event_id), "event": event.kind, "at": event.at, "data": body}
+
+    async def _stream(self, request: web.Request, start: int, *, missed: bool) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
+        await answer.prepare(request)
+        # Who goes away or does not read is let go; what they missed is there when they come back.
+        with suppress(ConnectionError, TimeoutError):
+            await _sent(answer, f"retry: {RETRY_MS}\n\n")
+            async for event in self._events(start, missed=missed):
+                await _sent(answer, ": alive\n\n" if event is None else _as_text(event))
+        return answer
+
+    async def _socket(self, request: web.Request, start: int, *, missed: bool) -> web.StreamResponse:
+        socket = web.WebSocketResponse(heartbeat=KEEP_ALIVE, max_msg_size=LARGEST_MESSAGE)
+        await socket.prepare(request)
+        sending = asyncio.create_task(self._send(socket, start, missed=missed))
+        try:
+            async for _ in socket:
+                pass  # a listener has nothing to say; reading notices that it goes away
+        finally:
+            sending.cancel()
+            with suppress(asyncio.CancelledError):
+                await sending
+        return socket
+
+    async def _send(self, socket: web.WebSocketResponse, start: int, *, missed: bool) -> None:
+        try:
+            async for event in self._events(start, missed=missed):
+                if event is not None:
+                    async with asyncio.timeout(SLOW):
+                        await socket.send_str(_json(event))
+        except TimeoutError:
+            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too slow")
+        except ConnectionError:
+            return
+        else:
+            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the serving ends")
+
+
+async def _sent(answer: web.StreamResponse, text: str) -> None:
+    async with asyncio.timeout(SLOW):
+        await answer.write(text.encode(errors="replace"))
+
+
+def _as_text(event: dict[str, Any]) -> str:
+    return f"id: {event['id']}\nevent: {event['event']}\ndata: {_json({'at': event['at'], 'data': event['data']})}\n\n"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,92 @@
+"""Logging in with a token once, for a page that must not keep it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from orderacc.api.guard import caller_of
+from orderacc.api.models import SessionTold, TokenGiven
+from orderacc.api.routes import Route, Scope, json_answer, read_body
+from orderacc.api.sessions import COOKIE, LIFETIME
+
+if TYPE_CHECKING:
+    from orderacc.api.guard import Caller, Guard
+    from orderacc.api.sessions import Sessions
+    from orderacc.api.tokens import TokenFile
+
+TAG: Final = "Session"
+
+
+class SessionRoutes:
+    """The routes' handlers.
+
+    Args:
+        guard: Counts wrong tokens.
+        tokens: Who is let in; None where whoever is on this machine is.
+        sessions: Who is logged in.
+        secure: Whether the cookie is for encrypted connections only.
+    """
+
+    def __init__(self, guard: Guard, tokens: TokenFile | None, sessions: Sessions, *, secure: bool) -> None:
+        self._guard = guard
+        self._tokens = tokens
+        self._sessions = sessions
+        self._secure = secure
+
+    def routes(self) -> tuple[Route, ...]:
+        """The table's part."""
+        return (
+            Route(
+                "POST",
+                "/v1/session",
+                self.begin,
+                "Log in with a token: sets a cookie, and tells what to send beside it with every change.",
+                TAG,
+                None,
+                SessionTold,
+                status=201,
+                body=TokenGiven,
+                problems=("unauthorized",),
+            ),
+            Route("GET", "/v1/session", self.get, "Whose token or login this is.", TAG, Scope.READ, SessionTold),
+            Route("DELETE", "/v1/session", self.end, "Log out.", TAG, Scope.READ, status=204, media=None),
+        )
+
+    async def begin(self, request: web.Request) -> web.Response:
+        """`POST /v1/session`."""
+        given = await read_body(request, TokenGiven)
+        token = self._tokens.find(given.token.strip()) if self._tokens is not None else None
+        if self._tokens is not None and token is None:
+            raise self._guard.refusal(request)
+        if token is None:
+            return json_answer(SessionTold(name="this machine", scopes=list(Scope), csrf=None), 201)
+        cookie, session = self._sessions.begin(token)
+        answer = json_answer(SessionTold(name=token.name, scopes=sorted(token.scopes), csrf=session.csrf), 201)
+        answer.set_cookie(
+            COOKIE,
+            cookie,
+            max_age=int(LIFETIME),
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            secure=self._secure,
+        )
+        return answer
+
+    async def get(self, request: web.Request) -> web.Response:
+        """`GET /v1/session`."""
+        return json_answer(_told(caller_of(request)))
+
+    async def end(self, request: web.Request) -> web.Response:
+        """`DELETE /v1/session`."""
+        self._sessions.end(request.cookies.get(COOKIE, ""))
+        answer = web.Response(status=204)
+        answer.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict", secure=self._secure)
+        return answer
+
+
+def _told(caller: Caller) -> SessionTold:
+    scopes = list(Scope) if caller.token is None else sorted(caller.token.scopes)
+    return SessionTold(name=caller.name, scopes=scopes, csrf=caller.session.csrf if caller.session else None)
