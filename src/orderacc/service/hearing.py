@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from orderacc.domain.detections import NOT_ITEMS
 from orderacc.domain.verdicts import Timings
 from orderacc.service.asking import SURE_OF_WORDS, rounds, says_enough
-from orderacc.validation import FrameAnswer, fuse, judge
+from orderacc.validation import FrameAnswer, fuse, judge, pairs_in_doubt, with_sightings
 from orderacc.vlm.answer import read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from orderacc.domain.detections import Box
     from orderacc.domain.evidence import Candidate
     from orderacc.domain.menus import Menu
     from orderacc.domain.orders import Item
-    from orderacc.domain.verdicts import Verdict
-    from orderacc.validation import Strategy
+    from orderacc.domain.verdicts import SeenItem, Verdict
+    from orderacc.validation import Semantics, Strategy
     from orderacc.vlm.engine import VlmAnswer
 
 
@@ -34,6 +34,8 @@ class Hearing:
         menu: What the model may answer.
         strategy: How names are compared.
         threshold: Score from which two names are the same.
+        hidden: What was paid for besides and cannot be seen.
+        semantics: Asked about names that are in doubt; None for nobody.
 
     Attributes:
         failed: Whether a frame that was asked about got no answer, or none that could be understood.
@@ -41,13 +43,24 @@ class Hearing:
     """
 
     def __init__(
-        self, frames: Sequence[Candidate], expected: Sequence[Item], menu: Menu, strategy: Strategy, threshold: float
+        self,
+        frames: Sequence[Candidate],
+        expected: Sequence[Item],
+        menu: Menu,
+        strategy: Strategy,
+        threshold: float,
+        *,
+        hidden: Sequence[Item] = (),
+        semantics: Semantics | None = None,
     ) -> None:
         self._frames = frames
         self._expected = expected
         self._menu = menu
         self._strategy = strategy
         self._threshold = threshold
+        self._hidden = hidden
+        self._semantics = semantics
+        self._opinions: dict[tuple[str, str], float] = {}
         self._looks: list[FrameAnswer] = []
         self._asked: list[Candidate] = []
         self._answers: list[VlmAnswer] = []
@@ -88,6 +101,7 @@ class Hearing:
             self._clock((time.monotonic() - began) * 1000, answers)
             began = time.monotonic()
             self._take(part, answers)
+            await self._judge()
             self._judging_ms += (time.monotonic() - began) * 1000
             if self.enough:
                 return
@@ -107,14 +121,33 @@ class Hearing:
             if look is not None:
                 self._looks.append(look)
                 self._asked.append(candidate)
+
+    async def _judge(self) -> None:
         if not self._looks:
             return
         seen = fuse(self._looks, self._menu)
-        self._verdict = judge(self._expected, seen, menu=self._menu, strategy=self._strategy, threshold=self._threshold)
+        verdict = self._compare(seen)
+        doubtful = [pair for pair in pairs_in_doubt(verdict, self._menu) if pair not in self._opinions]
+        if self._semantics is not None and self._strategy != "exact" and doubtful:
+            self._opinions.update(await self._semantics.opinions(doubtful))
+            verdict = self._compare(seen)
+        places = {self._frames.index(one): look for one, look in zip(self._asked, self._looks, strict=True)}
+        self._verdict = with_sightings(verdict, places, self._menu)
         self.enough = (
             not self.failed
             and all(answer.complete and _sure_of_words(answer) for answer in self._answers)
-            and says_enough(self._verdict, seen, self._frames, self._menu, asked=self._asked)
+            and says_enough(verdict, seen, self._frames, self._menu, asked=self._asked)
+        )
+
+    def _compare(self, seen: Iterable[SeenItem]) -> Verdict:
+        return judge(
+            self._expected,
+            seen,
+            menu=self._menu,
+            strategy=self._strategy,
+            threshold=self._threshold,
+            hidden=self._hidden,
+            opinions=self._opinions,
         )
 
 
