@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orderacc.training.architecture import VIEW_HEIGHT, VIEW_WIDTH, save_processor
+from orderacc.training.patch_embedding import rewrite_patch_embedding
 from orderacc.training.tokenizer import save_tokenizer
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def export(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, names: Se
         subprocess.run(command, check=True)  # noqa: S603  optimum's own command with our own paths
         # How it was exported, with the scratch folder's name in it; nothing reads it.
         (result / "openvino_config.json").unlink()
+        rewrite_patch_embedding(result)
         write_manifest(result, names)
         if target.exists():
             shutil.rmtree(target)
