@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orderacc.capture import FrameReader
 from orderacc.domain.detections import Box, Detection
 from orderacc.domain.evidence import Candidate, Evidence
 from orderacc.domain.frames import Frame
@@ -19,9 +20,13 @@ from orderacc.domain.orders import Item
 from orderacc.domain.verdicts import ModelVersions
 from orderacc.errors import EngineError
 from orderacc.orders import FixedOrders
+from orderacc.selection.visits import StationTracker
 from orderacc.service.asking import AskPolicy, asking_order, frames_affordable, one_may_do, pieces, rounds
 from orderacc.service.judging import JudgeSettings, OrderJudge
-from orderacc.testing import StagedEngine
+from orderacc.service.pipeline import Pipeline
+from orderacc.service.station import Eyes, Station
+from orderacc.simulator.random_script import random_script
+from orderacc.testing import BlankSource, PerfectObserver, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.engine import Priority, VlmAnswer, VlmRequest
 from orderacc.vlm.prompt import format_answer
@@ -295,3 +300,87 @@ async def test_a_counter_that_cannot_wait_gives_up_frames_before_orders(waiting,
     verdict = given[0]
     assert (verdict.status, verdict.reason, verdict.vlm_calls) == (status, reason, calls)
     assert verdict.order_id == "7"
+
+
+class Held(StagedEngine):
+    """Answers nothing until it is let go."""
+
+    def __init__(self, answer):
+        super().__init__(answer)
+        self.free = anyio.Event()
+
+    async def generate(self, requests):
+        await self.free.wait()
+        return await super().generate(requests)
+
+
+NOT_WHAT_WAS_PAID = format_answer({"Burger": 1}, MENU.names)
+HURRIED = AskPolicy(adaptive=False, early_look=False, hurried=True)
+
+
+def three_frames(visit: int) -> Evidence:
+    frames = tuple(frame(number, {"burger": 1}) for number in range(3))
+    return Evidence(f"s/{visit}", "s", "7", None, frames, 0, 10, "empty")
+
+
+@pytest.mark.anyio
+async def test_orders_that_end_at_once_see_each_others_questions_coming():
+    engine = Held(lambda _: NOT_WHAT_WAS_PAID)
+    batcher = VlmBatcher(engine, max_batch_size=1, queue_size=8)
+    judge = OrderJudge(batcher, MENU, JudgeSettings((56, 56)), ModelVersions())
+    book = FixedOrders({"7": [Item("Burger", 2)]})
+    given = {}
+
+    async def close(visit):
+        given[visit] = await judge.judge(three_frames(visit), book, EPOCH, 0.0, policy=HURRIED)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            await group.start(batcher.run)
+            async with anyio.create_task_group() as orders:
+                for visit in range(6):
+                    orders.start_soon(close, visit)
+                await anyio.wait_all_tasks_blocked()
+                engine.free.set()
+            group.cancel_scope.cancel()
+    # Of a queue of 8: 3 + 3 questions are coming, then one each is left for two, then none.
+    assert [given[visit].vlm_calls for visit in range(6)] == [3, 3, 1, 1, 0, 0]
+    assert [given[visit].status for visit in range(6)] == ["inaccurate"] * 2 + ["unsure"] * 2 + ["undetermined"] * 2
+    assert {given[visit].reason for visit in range(2, 6)} == {"overloaded"}
+
+
+@pytest.mark.anyio
+async def test_with_default_limits_too_many_orders_cost_frames_and_then_verdicts_but_no_order():
+    engine = Held(lambda _: NOT_WHAT_WAS_PAID)
+    batcher = VlmBatcher(engine)
+    judge = OrderJudge(batcher, MENU, JudgeSettings((56, 56)), ModelVersions())
+    given = []
+
+    async def sink(verdict):
+        given.append(verdict)
+        if verdict.status == "undetermined":
+            engine.free.set()
+
+    pipeline = Pipeline(judge, batcher, sink)
+    script = random_script(500_003, 3)
+    counter = Station(
+        FrameReader(BlankSource(script, "s")),
+        Eyes(PerfectObserver(script), StationTracker("s")),
+        FixedOrders({"7": [Item("Burger", 2)]}),
+        EPOCH,
+        paced=False,
+        policy=HURRIED,
+    )
+
+    async def all_at_once():
+        pipeline.take(counter, [three_frames(visit) for visit in range(60)])
+
+    with anyio.fail_after(30):
+        await pipeline.serve(all_at_once)
+    assert sorted(verdict.verdict_id for verdict in given) == sorted(f"s/{visit}" for visit in range(60))
+    assert {verdict.vlm_calls for verdict in given} >= {0, 1, 2, 3}
+    assert {(verdict.status, verdict.reason) for verdict in given} == {
+        ("inaccurate", None),
+        ("unsure", "overloaded"),
+        ("undetermined", "overloaded"),
+    }

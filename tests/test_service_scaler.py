@@ -102,9 +102,9 @@ async def test_a_model_that_is_always_at_work_gets_larger_batches_and_no_early_q
 async def test_a_queue_that_is_too_long_counts_whatever_the_engine_says():
     async with a_day(lambda _: EngineFault.HANG) as day, anyio.create_task_group() as asking:
         day.detector.share = 0.9
-        for index in range(40):
+        for index in range(36):
             asking.start_soon(day.batcher.ask, request(str(index), station_id=str(index % 4)))
-        await until(lambda: day.batcher.statistics().waiting == 36)
+        await until(lambda: day.batcher.statistics().waiting == 32)
         day.passes(90)
         assert day.setting == (16, False, Watching.HALF)
         day.engine.release()

@@ -107,7 +107,7 @@ class VlmConfig(Section):
     item_pixels: Annotated[int, Field(ge=28, le=448)] | None = 84
     """Pixels that the smallest item's shorter side gets in the picture, within 756x504 in all, by models that take any
     size; `null` shows them all at 756x504."""
-    queue_size: Annotated[int, Field(ge=1, le=10000)] = 64
+    queue_size: Annotated[int, Field(ge=1, le=10000)] = 32
     """Most pictures that wait; further ones wait for room."""
 
     deadline_sec: Interval | None = 120.0

@@ -122,12 +122,13 @@ class Questions:
         self._patience = patience
         self._prompt = build_prompt(menu.names)
         self._grammar = answer_grammar(menu.names)
+        self._coming = 0
         self.counters = QuestionCounters()
 
     @property
     def pressure(self) -> float:
-        """How full the queue is, 0 to 1."""
-        return self._batcher.pressure
+        """How full the queue is, 0 to 1, with the questions that will be in it when their pictures are cut."""
+        return min(1.0, self._batcher.pressure + self._coming / self._batcher.queue_size)
 
     async def ask(
         self, candidates: Mapping[str, Candidate], early: EarlyAnswers, *, hurried: bool = False
@@ -143,7 +144,13 @@ class Questions:
             The answers; None where the model failed.
         """
         patience = self._patience if hurried else None
-        views = await self._views([one for one in candidates.values() if early.find(one.frame) is None])
+        fresh = [one for one in candidates.values() if early.find(one.frame) is None]
+        self._coming += len(fresh)
+        try:
+            views = await self._views(fresh)
+        finally:
+            # In one go with the questions that are asked below: whoever looks sees them coming or in the queue.
+            asyncio.get_running_loop().call_soon(self._came, len(fresh))
 
         async def answer(request_id: str, candidate: Candidate) -> VlmAnswer | None:
             known = early.find(candidate.frame)
@@ -159,6 +166,9 @@ class Questions:
             return await self._ask(request_id, candidate.frame, view, Priority.CLOSING, patience)
 
         return await asyncio.gather(*(answer(key, one) for key, one in candidates.items()))
+
+    def _came(self, questions: int) -> None:
+        self._coming -= questions
 
     async def ask_early(self, candidates: Mapping[str, Candidate], early: EarlyAnswers) -> list[VlmAnswer | None]:
         """Ask about frames of an order that is still open, each once.

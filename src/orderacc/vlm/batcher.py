@@ -56,7 +56,7 @@ class VlmBatcher:
         engines: VlmEngine | Sequence[EngineSeat],
         *,
         max_batch_size: int = 16,
-        queue_size: int = 64,
+        queue_size: int = 32,
         batch_window_ms: float = 0.0,
         visual_token_budget: int | None = None,
         spill_over_after: int | None = None,
@@ -68,6 +68,7 @@ class VlmBatcher:
         seats = engines if isinstance(engines, Sequence) else (EngineSeat(engines),)
         rng, policy = rng or Random(), policy or EnginePolicy()  # noqa: S311  jitter is no secret
         self.max_batch_size = max_batch_size
+        self.queue_size = queue_size
         self._window_s = batch_window_ms / 1000
         self._budget = math.inf if visual_token_budget is None else visual_token_budget
         self._spill_over_after = math.inf if spill_over_after is None else spill_over_after
