@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -153,8 +154,10 @@ async def judge_in_time(runtime, playback, policies, speed):
     async def play(name, policy, place):
         station, own = playback.station(runtime, name, policy), Own(name, place)
         for at, ended, what in playback.happenings:
-            mine = own.evidence(what) if ended else own.outlook(what)
             due = began + at / speed + 1.7 * place
+            # A little before: whatever is measured must not wait for pictures being made.
+            await anyio.sleep(max(0.0, due - 0.3 - time.monotonic()))
+            mine = await asyncio.to_thread(own.evidence if ended else own.outlook, what)
             await anyio.sleep(max(0.0, due - time.monotonic()))
             if ended:
                 known[mine.visit_id] = time.monotonic()
