@@ -140,16 +140,33 @@ def must_be_seen(lines: Sequence[OrderLine]) -> tuple[Item, ...]:
     Raises:
         ValueError: If two lines have one id, a combo is not there, or combos are nested too deeply or in a circle.
     """
+    _check_ids(lines)
+    return _added_up(lines, visible=True)
+
+
+def need_not_be_seen(lines: Sequence[OrderLine]) -> tuple[Item, ...]:
+    """What was paid for besides: in a closed box, or of no interest. As `must_be_seen` otherwise."""
+    return _added_up(lines, visible=False)
+
+
+def _check_ids(lines: Sequence[OrderLine]) -> None:
     known = {line.line_id: line for line in lines}
     if len(known) < len(lines):
         twice = next(line.line_id for line in lines if known[line.line_id] is not line)
         raise ValueError(f"two lines have the id {twice!r}")
+
+
+def _added_up(lines: Sequence[OrderLine], *, visible: bool) -> tuple[Item, ...]:
+    known = {line.line_id: line for line in lines}
     combos = {line.parent_line_id for line in lines}
     counts: dict[str, int] = {}
     names: dict[str, str] = {}
     for line in lines:
         above = tuple(_above(line, known))
-        if line.line_id in combos or any(one.voided or one.verifiability != "visible" for one in (line, *above)):
+        chain = (line, *above)
+        if line.line_id in combos or any(one.voided for one in chain):
+            continue
+        if all(one.verifiability == "visible" for one in chain) is not visible:
             continue
         key = fold_name(line.seen_as)
         names.setdefault(key, line.seen_as)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from orderacc.domain.order_lines import Item, Modifier, OrderLine, must_be_seen
+from orderacc.domain.order_lines import Item, Modifier, OrderLine, must_be_seen, need_not_be_seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +69,11 @@ class Order:
     def live(self) -> bool:
         """Whether it is yet to be handed out, as far as the POS knows."""
         return self.state in ("open", "ready")
+
+    @property
+    def hidden(self) -> tuple[Item, ...]:
+        """What was paid for besides the items and need not be seen: what is in a closed box or of no interest."""
+        return need_not_be_seen(self.lines)
 
     def to_dict(self) -> dict[str, Any]:
         """The order as JSON values, every key always present; `from_dict` reads it back."""
