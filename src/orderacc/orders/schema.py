@@ -177,6 +177,12 @@ def read_each(data: list[Any], source: str | None = None) -> tuple[list[Order], 
     return orders, problems
 
 
+def read_answer(data: Any, source: str) -> tuple[list[Order], list[tuple[FieldPath, str]]]:  # noqa: ANN401  JSON
+    """Read what a till answers in this schema: a list of orders, the same under the key `orders`, or one order."""
+    entries = data.get("orders") if isinstance(data, dict) and "orders" in data else data
+    return read_each(entries if isinstance(entries, list) else [entries], source)
+
+
 def _line(line: LineIn, index: int) -> OrderLine:
     return OrderLine(
         line_id=line.line_id or str(index),

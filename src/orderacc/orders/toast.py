@@ -29,8 +29,8 @@ def read_toast(data: Any, source: str) -> tuple[list[Order], list[tuple[FieldPat
     """Read an answer of the Orders API.
 
     The slip's number is the first check's `displayNumber`, else the order's. Versions are the milliseconds of
-    `modifiedDate`. A selection whose modifiers are priced each for itself and that costs nothing is a combo, and its
-    modifiers are its parts.
+    `modifiedDate`. Toast does not say what is a combo: a selection is one when a modifier of it has modifiers itself,
+    and then its modifiers are its parts, but for sizes and what is left out.
 
     Args:
         data: What `json.loads` gave.
@@ -54,8 +54,8 @@ def _order(entry: dict[str, Any], source: str) -> Order:
             "location_id": text(entry.get("restaurantGuid")),
             "state": _state(entry, checks),
             "channel": first_text(table(entry.get("diningOption")).get("behavior"), entry.get("source")).lower(),
-            "placed_at": _moment(first_text(entry.get("openedDate"), entry.get("createdDate"))),
-            "due_at": _moment(first_text(entry.get("promisedDate"), entry.get("estimatedFulfillmentDate"))),
+            "placed_at": first_text(entry.get("openedDate"), entry.get("createdDate")) or None,
+            "due_at": first_text(entry.get("promisedDate"), entry.get("estimatedFulfillmentDate")) or None,
             "items": [
                 line
                 for check in checks
@@ -82,7 +82,8 @@ def _lines(selection: dict[str, Any], *, voided: bool, parent: str | None = None
         return
     line_id = text(selection.get("guid")) or f"{parent or ''}/{name}"
     modifiers = [one for one in map(table, listed(selection.get("modifiers"))) if _name(one)]
-    parts = [one for one in modifiers if _is_part(one)]
+    combo = any(listed(one.get("modifiers")) for one in modifiers)
+    parts = [one for one in modifiers if combo and _kind(one) == "add"]
     yield {
         "line_id": line_id,
         "parent_line_id": parent,
@@ -96,23 +97,20 @@ def _lines(selection: dict[str, Any], *, voided: bool, parent: str | None = None
         yield from _lines(part, voided=voided, parent=line_id)
 
 
-def _is_part(modifier: dict[str, Any]) -> bool:
-    """Whether a modifier is a thing of its own: it has modifiers, so it was chosen for itself."""
-    return bool(listed(modifier.get("modifiers")))
-
-
 def _modifier(modifier: dict[str, Any]) -> dict[str, Any]:
+    quantity = max(1, whole(modifier.get("quantity", 1)))
+    return {"name": _name(modifier), "kind": _kind(modifier), "quantity": quantity}
+
+
+def _kind(modifier: dict[str, Any]) -> str:
     before = text(table(modifier.get("preModifier")).get("name")).casefold()
-    kind = "remove" if before in _WITHOUT else "size" if modifier.get("optionGroupPricingMode") == _SIZE else "add"
-    return {"name": _name(modifier), "kind": kind, "quantity": max(1, whole(modifier.get("quantity", 1)))}
+    if before in _WITHOUT:
+        return "remove"
+    return "size" if modifier.get("optionGroupPricingMode") == _SIZE else "add"
 
 
 def _name(selection: dict[str, Any]) -> str:
     return text(selection.get("displayName"))
-
-
-def _moment(written: str) -> str | None:
-    return written or None
 
 
 def _version(modified: object) -> int | None:

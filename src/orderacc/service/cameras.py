@@ -7,22 +7,22 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orderacc.capture import LoopedSource, VideoFileSource
-from orderacc.errors import ConfigError, Finding, OrdersError
-from orderacc.orders import FileOrders, FixedOrders
+from orderacc.errors import ConfigError
+from orderacc.orders import FixedOrders
+from orderacc.service.till import PosOrders, no_orders
 from orderacc.simulator.random_script import random_script
 from orderacc.simulator.script_file import load_script
 from orderacc.simulator.source import SimulatorSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
-    from pathlib import Path
 
     from orderacc.capture import FrameSource
-    from orderacc.config import Config, OrdersConfig, RtspSource, StationConfig
+    from orderacc.config import Config, RtspSource, StationConfig
     from orderacc.config import HttpSource as HttpConfig
     from orderacc.config import SimulatorSource as SimulatorConfig
-    from orderacc.orders import Match, OrderBook
+    from orderacc.errors import Finding
+    from orderacc.orders import OrderBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,6 @@ def check_cameras(config: Config) -> None:
         raise ConfigError(findings)
 
 
-def no_orders(station_id: str) -> ConfigError:
-    """The error of a station that has nothing to compare with."""
-    message = "needs POS orders to compare with: add `orders: {file: orders.json}`"
-    return ConfigError([Finding("stations.yaml", 0, 0, f"station {station_id}", message)])
-
-
 def _simulated(entry: SimulatorConfig, station: StationConfig) -> Camera:
     script = (
         load_script(entry.script)
@@ -120,45 +114,3 @@ def _stream(entry: RtspSource | HttpConfig, station: StationConfig, timeout: flo
         transport=getattr(entry, "transport", "tcp"),
         hwaccel=entry.hwaccel,
     )
-
-
-class PosOrders:
-    """The box's POS orders, wherever the configuration says they are now.
-
-    Args:
-        config: The configuration's section, None when there is none.
-
-    Raises:
-        ConfigError: If the orders' file is bad.
-    """
-
-    def __init__(self, config: OrdersConfig | None) -> None:
-        self._path: Path | None = None
-        self._book: OrderBook | None = None
-        self.follow(config)
-
-    def follow(self, config: OrdersConfig | None) -> None:
-        """Take orders from what a new configuration names.
-
-        Raises:
-            ConfigError: If the orders' file is bad; then the old orders stay.
-        """
-        path = config.file if config else None
-        if path != self._path or self._book is None:
-            self._book = FileOrders(path) if path else None
-            self._path = path
-
-    def need(self, station_id: str) -> None:
-        """Make sure that there are orders for a station.
-
-        Raises:
-            ConfigError: If there are none.
-        """
-        if self._book is None:
-            raise no_orders(station_id)
-
-    async def find(self, station_id: str, slip_text: str, at: datetime | None = None) -> Match:
-        """See `OrderBook.find`."""
-        if self._book is None:
-            raise OrdersError("the configuration names no POS orders any more")
-        return await self._book.find(station_id, slip_text, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,7 @@ from orderacc.domain.verdicts import FrameRef, Verdict
 from orderacc.errors import OrdersError
 from orderacc.service.asking import DEFAULT_POLICY, HOLD_BACK, asking_order, frames_affordable, one_may_do
 from orderacc.service.hearing import Hearing
+from orderacc.service.moments import wall_time
 from orderacc.service.questions import EarlyAnswers, Questions
 from orderacc.vlm.view_rules import ViewRules
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from orderacc.domain.evidence import Candidate, Evidence
+    from orderacc.domain.frames import Frame
     from orderacc.domain.menus import Menu
     from orderacc.domain.orders import Item, Order
     from orderacc.domain.verdicts import ModelVersions
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from orderacc.service.asking import AskPolicy
     from orderacc.service.early import Outlook
     from orderacc.service.questions import QuestionCounters
-    from orderacc.validation import Strategy
+    from orderacc.validation import Semantics, Strategy
     from orderacc.vlm.batcher import VlmBatcher
     from orderacc.vlm.engine import VlmAnswer
 
@@ -52,6 +54,28 @@ MOST_NAMED: Final = 3
 
 NO_EARLY_ANSWERS: Final = EarlyAnswers()
 """For orders about which nothing was asked before they ended."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What is known about one order's frames, for judging it again.
+
+    Attributes:
+        answers: The model's, by frame.
+        order: What they were compared with; None as long as there is none.
+    """
+
+    answers: dict[Frame, VlmAnswer] = field(default_factory=dict)
+    order: Order | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is known about an order before it is judged, and how its station asks."""
+
+    early: EarlyAnswers
+    policy: AskPolicy
+    heard: Heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +108,26 @@ class OrderJudge:
         menu: What the model may answer.
         settings: How to judge.
         models: Named in every verdict.
+        semantics: Asked about names that are in doubt; None for nobody.
 
     Attributes:
         early_looks: Whether anything is asked before orders end, where stations allow it; may be changed at any time.
     """
 
-    def __init__(self, batcher: VlmBatcher, menu: Menu, settings: JudgeSettings, models: ModelVersions) -> None:
+    def __init__(
+        self,
+        batcher: VlmBatcher,
+        menu: Menu,
+        settings: JudgeSettings,
+        models: ModelVersions,
+        semantics: Semantics | None = None,
+    ) -> None:
         view = ViewRules(settings.view_size, settings.item_side)
         self._questions = Questions(batcher, menu, view, settings.max_new_tokens, settings.deadline)
         self._menu = menu
         self._settings = settings
         self._models = models
+        self._semantics = semantics
         self.early_looks = True
 
     @property
@@ -111,6 +144,7 @@ class OrderJudge:
         *,
         early: EarlyAnswers = NO_EARLY_ANSWERS,
         policy: AskPolicy = DEFAULT_POLICY,
+        heard: Heard | None = None,
     ) -> Verdict:
         """Judge one order. Never raises for what is wrong with the order, the model or the POS: that is a verdict too.
 
@@ -121,12 +155,22 @@ class OrderJudge:
             closed: `time.monotonic()` when the order's end was noticed.
             early: What `foresee` asked about it.
             policy: The station's.
+            heard: What is known from judging it before: no frame is asked about again. Takes what becomes known now.
         """
-        verdict = await self._judge(evidence, book, early, policy)
+        at = wall_time(epoch, evidence.closed_at)
+        verdict = await self._judge(evidence, book, at, _Case(early, policy, Heard() if heard is None else heard))
         timings = replace(verdict.timings, order_end_to_verdict=(time.monotonic() - closed) * 1000)
         return self._signed(replace(verdict, timings=timings), evidence, epoch)
 
-    async def foresee(self, outlook: Outlook, book: OrderBook, early: EarlyAnswers, policy: AskPolicy) -> None:
+    async def foresee(
+        self,
+        outlook: Outlook,
+        book: OrderBook,
+        early: EarlyAnswers,
+        policy: AskPolicy,
+        *,
+        epoch: datetime | None = None,
+    ) -> None:
         """Ask about an order that seems about to end, unless the engine has more urgent things to do.
 
         An order that may yet grow is asked about only if all that was paid for seems to be there.
@@ -136,12 +180,14 @@ class OrderJudge:
             book: Knows what was paid for.
             early: Takes the answers for `judge`.
             policy: The station's.
+            epoch: Wall-clock time of frame time 0; None where nobody knows it.
         """
         evidence = outlook.evidence
         if not (self.early_looks and policy.early_look) or self._questions.pressure >= HOLD_BACK:
             return
         try:
-            order = (await book.find(evidence.station_id, evidence.slip_text or "")).order
+            at = wall_time(epoch, evidence.closed_at)
+            order = (await book.find(evidence.station_id, evidence.slip_text or "", at)).order
         except OrdersError:
             return
         if order is None or order.state == "cancelled":
@@ -168,11 +214,11 @@ class OrderJudge:
         """
         return self._signed(undetermined(reason), evidence, epoch)
 
-    async def _judge(self, evidence: Evidence, book: OrderBook, early: EarlyAnswers, policy: AskPolicy) -> Verdict:
+    async def _judge(self, evidence: Evidence, book: OrderBook, at: datetime | None, case: _Case) -> Verdict:
         if evidence.reason or evidence.slip_text is None:
             return undetermined(evidence.reason or "slip_unreadable")
         try:
-            match = await book.find(evidence.station_id, evidence.slip_text)
+            match = await book.find(evidence.station_id, evidence.slip_text, at)
         except OrdersError:
             return undetermined("orders_unavailable")
         if match.candidates:
@@ -180,22 +226,28 @@ class OrderJudge:
         order = match.order
         if order is None:
             return undetermined("no_order")
+        case.heard.order = order
         if order.state == "cancelled":
             verdict = undetermined("cancelled", expected=order.items)
         elif not evidence.frames:
             verdict = undetermined("no_frames", expected=order.items)
         else:
-            verdict = await self._compare(evidence, order, early, policy)
+            verdict = await self._compare(evidence, order, case)
         return replace(verdict, order_id=order.order_id, order_version=order.version)
 
-    async def _compare(self, evidence: Evidence, order: Order, early: EarlyAnswers, policy: AskPolicy) -> Verdict:
-        allowed = self._affordable(evidence, early, policy)
+    async def _compare(self, evidence: Evidence, order: Order, case: _Case) -> Verdict:
+        early, policy, heard = case.early, case.policy, case.heard
+        allowed = self._affordable(evidence, case)
         if not allowed:
             return undetermined("overloaded", expected=order.items)
 
         async def ask(part: Sequence[Candidate]) -> Sequence[VlmAnswer | None]:
-            ids = {f"{evidence.visit_id}/{evidence.frames.index(one)}": one for one in part}
-            return await self._questions.ask(ids, early, hurried=policy.hurried)
+            fresh = [one for one in part if one.frame not in heard.answers]
+            ids = {f"{evidence.visit_id}/{evidence.frames.index(one)}": one for one in fresh}
+            answers = await self._questions.ask(ids, early, hurried=policy.hurried)
+            known = zip((one.frame for one in fresh), answers, strict=True)
+            heard.answers |= {frame: answer for frame, answer in known if answer is not None}
+            return [heard.answers.get(one.frame) for one in part]
 
         hearing = self._hearing(evidence, order)
         await hearing.hear(ask, allowed, adaptive=policy.adaptive)
@@ -209,16 +261,28 @@ class OrderJudge:
             return replace(verdict, status="unsure", reason="overloaded", sentence=SENTENCES["overloaded"])
         return verdict
 
-    def _affordable(self, evidence: Evidence, early: EarlyAnswers, policy: AskPolicy) -> tuple[Candidate, ...]:
+    def _affordable(self, evidence: Evidence, case: _Case) -> tuple[Candidate, ...]:
         """The frames that may be asked about now, those first that tell most; answers that are there cost nothing."""
         sequence = asking_order(evidence.frames)
-        most = frames_affordable(self._questions.pressure) if policy.hurried else None
+        most = frames_affordable(self._questions.pressure) if case.policy.hurried else None
         if most is None:
             return sequence
-        return tuple(one for index, one in enumerate(sequence) if index < most or early.answered(one.frame))
+        return tuple(
+            one
+            for index, one in enumerate(sequence)
+            if index < most or case.early.answered(one.frame) or one.frame in case.heard.answers
+        )
 
     def _hearing(self, evidence: Evidence, order: Order) -> Hearing:
-        return Hearing(evidence.frames, order.items, self._menu, self._settings.strategy, self._settings.threshold)
+        return Hearing(
+            evidence.frames,
+            order.items,
+            self._menu,
+            self._settings.strategy,
+            self._settings.threshold,
+            hidden=order.hidden,
+            semantics=self._semantics,
+        )
 
     def _signed(self, verdict: Verdict, evidence: Evidence, epoch: datetime) -> Verdict:
         """Add whose verdict it is and what it rests on."""
