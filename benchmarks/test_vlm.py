@@ -24,7 +24,7 @@ from orderacc.service.asking import AskPolicy
 from orderacc.service.results import VerdictLog
 from orderacc.service.runtime import Runtime
 from orderacc.simulator.menu import NAMES
-from orderacc.telemetry.lag import LoopLag
+from orderacc.telemetry import LoopLag, prefer_event_loop
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.engine import VlmRequest
 from orderacc.vlm.prompt import answer_grammar, build_prompt
@@ -300,6 +300,7 @@ def test_fairness_to_seven_quiet_stations(runtime, question, load, benchmark):
 
 
 def test_event_loop_lag_while_batches_run(runtime, question, benchmark):
+    prefer_event_loop()  # as `orderacc run` does
     figures = {"idle": [], "batches": []}
 
     async def lag(*, busy):

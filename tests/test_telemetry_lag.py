@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 
 import anyio
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderacc.telemetry import LagSnapshot, LoopLag
+from orderacc.telemetry import LagSnapshot, LoopLag, prefer_event_loop
 
 
 def test_nothing_sampled_yet() -> None:
@@ -48,3 +49,12 @@ async def test_a_blocked_loop_shows() -> None:
                 await asyncio.sleep(0)
         group.cancel_scope.cancel()
     assert lag.snapshot().max_ms >= 40
+
+
+def test_other_threads_give_way_sooner_than_by_default() -> None:
+    before = sys.getswitchinterval()
+    try:
+        prefer_event_loop()
+        assert sys.getswitchinterval() < 0.001
+    finally:
+        sys.setswitchinterval(before)

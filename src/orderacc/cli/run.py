@@ -28,9 +28,10 @@ def run(
 
     from orderacc.config import load_config
     from orderacc.service.daemon import run_daemon
-    from orderacc.telemetry import configure_logs
+    from orderacc.telemetry import configure_logs, prefer_event_loop
 
     config = load_config(stations)
+    prefer_event_loop()
     configure_logs(config.telemetry.log_format, level=config.telemetry.log_level)
     if not anyio.run(run_daemon, config, lambda: load_config(stations)):
         raise typer.Exit(1)

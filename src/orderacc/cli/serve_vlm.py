@@ -45,13 +45,14 @@ def serve_vlm(
     from anyio import run, to_thread
 
     from orderacc.models.store import ModelStore
-    from orderacc.telemetry import configure_logs
+    from orderacc.telemetry import configure_logs, prefer_event_loop
     from orderacc.vlm.batcher import VlmBatcher
     from orderacc.vlm.genai import GenaiEngine
     from orderacc.vlm.genai_settings import DEFAULT_MAX_PIXELS
     from orderacc.vlm.seat import EngineSeat
     from orderacc.vlm.serve import ServeSettings
 
+    prefer_event_loop()
     configure_logs("console")
     token = _token(token_file)
     info = ModelStore().resolve(model, kind="vlm")

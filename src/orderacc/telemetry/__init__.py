@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from orderacc.telemetry.lag import LagSnapshot, LoopLag
+from orderacc.telemetry.lag import LagSnapshot, LoopLag, prefer_event_loop
 from orderacc.telemetry.logs import LogFormat, configure_logs, get_logger
 from orderacc.telemetry.redaction import redact, redact_text
 
-__all__ = ["LagSnapshot", "LogFormat", "LoopLag", "configure_logs", "get_logger", "redact", "redact_text"]
+__all__ = [
+    "LagSnapshot",
+    "LogFormat",
+    "LoopLag",
+    "configure_logs",
+    "get_logger",
+    "prefer_event_loop",
+    "redact",
+    "redact_text",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 
 INTERVAL: Final = 0.1
 WINDOW: Final = 600
+
+SWITCH_INTERVAL: Final = 0.0005
+"""Seconds after which a thread that runs Python gives way to the event loop; the interpreter's default is 0.005."""
+
+
+def prefer_event_loop() -> None:
+    """Make this process's other threads give way to the event loop sooner. For processes that are ours alone.
+
+    While the model answers batches, 1 in 100 callbacks is 5 ms late by default and 1 ms with this (measured on 2 cores).
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
 
 
 @dataclass(frozen=True, slots=True)
