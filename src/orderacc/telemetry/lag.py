@@ -24,7 +24,7 @@ SWITCH_INTERVAL: Final = 0.0005
 def prefer_event_loop() -> None:
     """Make this process's other threads give way to the event loop sooner. For processes that are ours alone.
 
-    While the model answers batches, 1 in 100 callbacks is 5 ms late by default and 1 ms with this (measured on 2 cores).
+    While the model answers batches, 1 callback in 100 is 5 ms late by default, 1 ms with this (measured on 2 cores).
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
 
