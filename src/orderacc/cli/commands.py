@@ -17,6 +17,7 @@ COMMAND_MODULES: Final = {
     "probe": "orderacc.cli.probe",
     "models": "orderacc.cli.models",
     "menu": "orderacc.cli.menu",
+    "judge": "orderacc.cli.judge",
     "simulate": "orderacc.cli.simulate",
     "eval": "orderacc.cli.eval",
     "serve-vlm": "orderacc.cli.serve_vlm",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from rich.table import Table
 from rich.text import Text
 
+from orderacc.validation.findings import reason
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -22,6 +24,9 @@ STYLES: Final = {
     "undetermined": "dim",
 }
 """Colour of each status; the word always stands beside it."""
+
+OUTCOME_STYLES: Final = {"matched": "green", "not_checked": "dim", "ignored": "dim"}
+"""Colour of what came of a line, where nothing is wrong with it."""
 
 
 def json_line(verdict: Verdict) -> str:
@@ -53,6 +58,26 @@ def verdict_table(verdicts: Iterable[Verdict]) -> Table:
             ", ".join(f"{item.quantity} {item.name}" for item in verdict.expected),
             ", ".join(f"{item.quantity} {item.name}" for item in verdict.seen if item.quantity),
             verdict.sentence,
+        )
+    return table
+
+
+def reasons_table(verdict: Verdict) -> Table:
+    """A table of a verdict's lines, each with the rule that decided it."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("Item", "Ordered", "Seen", "Outcome", "Why", "Sure"):
+        table.add_column(
+            heading, overflow="fold", justify="right" if heading in ("Ordered", "Seen", "Sure") else "left"
+        )
+    for finding in verdict.findings:
+        compared = finding.outcome not in ("not_checked", "ignored")
+        table.add_row(
+            Text(finding.name),
+            str(finding.expected),
+            str(finding.seen),
+            Text(finding.outcome.replace("_", " "), style=OUTCOME_STYLES.get(finding.outcome, "bold red")),
+            Text(reason(finding)),
+            f"{finding.confidence:.2f}" if compared else "",
         )
     return table
 
