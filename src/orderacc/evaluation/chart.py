@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from orderacc.evaluation.evaluate import KINDS, OUTCOMES, TRUE_STATUSES
@@ -15,12 +14,17 @@ if TYPE_CHECKING:
     from orderacc.evaluation.evaluate import Evaluation
     from orderacc.evaluation.tally import Tally
 
-WIDTH: Final = 960
-PANEL: Final = 280
-"""Side of a plot in pixels."""
+WIDTH: Final = 1200
+LEFT, RIGHT = 40, 610
+"""Where the two columns begin, in pixels."""
+
+TOP: Final = 96
+PLOT: Final = 260
+"""Height of the plots on top."""
 
 ROW: Final = 22
-TOP: Final = 96
+LONGEST_NAME: Final = 19
+"""Letters of an item's name that fit beside its bar."""
 
 _STYLE: Final = """
 svg { background: #fff; color: #1b1f24; font: 13px system-ui, sans-serif }
@@ -46,18 +50,18 @@ def draw(result: Evaluation, title: str = "orderacc eval") -> str:
         An SVG document.
     """
     items = sorted(result.items.items(), key=lambda entry: (entry[1].f1 or 0.0, entry[0]))
-    bars = TOP + PANEL + 110
-    height = bars + 40 + ROW * max(len(items), len(KINDS)) + 30
-    right = WIDTH / 2 + 90
+    kinds = [(kind.replace("_", " "), result.kinds[kind]) for kind in KINDS]
+    bars = TOP + PLOT + 120
+    height = bars + 48 + ROW * max(len(items), len(kinds))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
         f"<title>{escape(title)}</title><style>{_STYLE}</style>",
-        _text(40, 40, title, "title"),
-        _text(40, 62, _headline(result), "soft"),
-        *_confusion(result, 150, TOP),
-        *_calibration(result, right, TOP),
-        *_bars("Items, F1", [(name, each) for name, each in items], 40, bars),
-        *_bars("Discrepancies, F1", [(kind.replace("_", " "), result.kinds[kind]) for kind in KINDS], right - 40, bars),
+        _text(LEFT, 40, title, "title"),
+        _text(LEFT, 62, _headline(result), "soft"),
+        *_confusion(result),
+        *_calibration(result),
+        *_bars("Items, F1, the worst first", items, LEFT, bars),
+        *_bars("Discrepancies, F1", kinds, RIGHT, bars),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -65,82 +69,69 @@ def draw(result: Evaluation, title: str = "orderacc eval") -> str:
 
 def _headline(result: Evaluation) -> str:
     return (
-        f"{result.right} of {result.orders} orders right, {result.abstained} left to a person, "
-        f"{result.let_go} wrong ones let go, {result.false_alarms} false alarms"
+        f"{result.right} of {result.orders} orders right, left to a person {result.abstained}, "
+        f"wrong ones let go {result.let_go}, false alarms {result.false_alarms}"
     )
 
 
-def _confusion(result: Evaluation, left: float, top: float) -> Iterator[str]:
-    """Rows are what was true, columns what it came to; columns nothing came to are left out past the first four."""
+def _confusion(result: Evaluation) -> Iterator[str]:
+    """Rows are what was true, columns what it came to; having no verdict or several only where that happened."""
     came_to = [one for one in OUTCOMES if one in OUTCOMES[:4] or any(result.confusion[s][one] for s in TRUE_STATUSES)]
-    wide, high = PANEL / len(came_to) + 8, PANEL / 2 - 10
-    yield _text(left - 110, top + 6, "Verdicts: what was true, and what was said", "head")
+    left, top = LEFT + 90, TOP + 44
+    wide, high = 420 / len(came_to), PLOT / len(TRUE_STATUSES)
+    yield _text(LEFT, TOP + 6, "Verdicts: what was true, and what was said", "head")
     for column, said in enumerate(came_to):
-        yield _text(left + (column + 0.5) * wide, top + 34, said, "mid soft")
+        yield _text(left + (column + 0.5) * wide, top - 10, said, "mid soft")
     for row, true in enumerate(TRUE_STATUSES):
         total = sum(result.confusion[true].values())
-        yield _text(left - 10, top + 44 + (row + 0.5) * high, true, "end soft")
+        yield _text(left - 10, top + (row + 0.5) * high, true, "end soft")
         for column, said in enumerate(came_to):
             number = result.confusion[true][said]
             tone = _TONES.get(said, "good" if said == true else "bad")
             shade = 0.12 + 0.88 * number / total if number else 0.06
-            x, y = left + column * wide, top + 44 + row * high
+            x, y = left + column * wide, top + row * high
             yield (
                 f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide - 4:.1f}" height="{high - 4:.1f}" rx="4" class="{tone}" '
                 f'fill-opacity="{shade:.2f}"/>'
             )
-            style = "mid cell" if shade > 0.55 else "mid"
-            yield _text(x + wide / 2 - 2, y + high / 2 + 4, str(number), style)
+            yield _text(x + wide / 2 - 2, y + high / 2 + 4, str(number), "mid cell" if shade > 0.55 else "mid")
 
 
-def _calibration(result: Evaluation, left: float, top: float) -> Iterator[str]:
-    yield _text(left - 40, top + 6, "Calibration: how sure, and how often right", "head")
-    base = top + 44
-    side = PANEL - 20
-    yield f'<rect x="{left:.1f}" y="{base:.1f}" width="{side}" height="{side}" class="line"/>'
-    yield f'<path d="M{left:.1f} {base + side:.1f}L{left + side:.1f} {base:.1f}" class="line"/>'
+def _calibration(result: Evaluation) -> Iterator[str]:
+    left, top = RIGHT + 40, TOP + 44
+    yield _text(RIGHT, TOP + 6, "Calibration: how sure, and how often right", "head")
+    yield f'<rect x="{left}" y="{top}" width="{PLOT}" height="{PLOT}" class="line"/>'
+    yield f'<path d="M{left} {top + PLOT}L{left + PLOT} {top}" class="line"/>'
     for step in (0, 0.5, 1):
-        yield _text(left + step * side, base + side + 18, f"{step:g}", "mid soft")
-        yield _text(left - 8, base + (1 - step) * side + 4, f"{step:g}", "end soft")
-    series = (("verdicts", "dot", result.verdict_calibration), ("lines", "dot2", result.line_calibration))
+        yield _text(left + step * PLOT, top + PLOT + 18, f"{step:g}", "mid soft")
+        yield _text(left - 8, top + (1 - step) * PLOT + 4, f"{step:g}", "end soft")
+    series = (("lines", "dot2", result.line_calibration), ("verdicts", "dot", result.verdict_calibration))
     for index, (name, style, each) in enumerate(series):
-        yield from _dots(each, style, left, base, side)
-        y = base + 20 + 22 * index
-        error = "none" if each.error is None else f"{each.count}, error {each.error:.3f}"
-        yield f'<circle cx="{left + side + 16:.1f}" cy="{y - 4:.1f}" r="5" class="{style}"/>'
-        yield _text(left + side + 26, y, name, "")
-        yield _text(left + side + 26, y + 15, error, "soft")
-        base += 18
+        yield from _dots(each, style, left, top)
+        x, y = left + PLOT + 24, top + 20 + 44 * index
+        yield f'<circle cx="{x}" cy="{y - 4}" r="6" class="{style}"/>'
+        yield _text(x + 14, y, f"{each.count} {name}", "")
+        yield _text(x + 14, y + 16, "nothing to go by" if each.error is None else f"off by {each.error:.3f}", "soft")
 
 
-def _dots(calibration: Calibration, style: str, left: float, top: float, side: float) -> Iterator[str]:
-    offset = 0.0 if style == "dot" else 18.0
+def _dots(calibration: Calibration, style: str, left: float, top: float) -> Iterator[str]:
     for each in calibration.bins:
+        x, y = left + each.confidence * PLOT, top + (1 - each.right) * PLOT
         radius = 3 + 9 * (each.count / calibration.count) ** 0.5
-        x, y = left + each.confidence * side, top - offset + (1 - each.right) * side
-        yield (
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" class="{style}"><title>'
-            f"{each.count} at {each.confidence:.2f}, {each.right:.2f} right</title></circle>"
-        )
+        hint = f"{each.count} at {each.confidence:.2f}, {each.right:.2f} right"
+        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" class="{style}"><title>{hint}</title></circle>'
 
 
-def _bars(heading: str, rows: Sequence[tuple[str, Tally]], left: float, top: float) -> Iterator[str]:
+def _bars(heading: str, rows: Sequence[tuple[str, Tally]], left: int, top: int) -> Iterator[str]:
     yield _text(left, top, heading, "head")
-    name_width, bar_width = 130, 170
-    for index, (name, each) in zip(count(), rows, strict=False):
-        y = top + 18 + ROW * index
-        yield _text(left + name_width - 8, y + 13, name if len(name) < 20 else name[:18] + "…", "end")
-        share = each.f1
-        if share is None:
-            yield _text(left + name_width, y + 13, "none", "soft")
-            continue
-        yield (
-            f'<rect x="{left + name_width}" y="{y + 2}" width="{bar_width}" height="14" rx="3" class="none" '
-            f'fill-opacity=".15"/><rect x="{left + name_width}" y="{y + 2}" width="{bar_width * share:.1f}" '
-            f'height="14" rx="3" class="bar"/>'
-        )
-        said = f"{share:.3f}   {each.right} right, {each.wrong} wrong, {each.missed} missed"
-        yield _text(left + name_width + bar_width + 8, y + 13, said, "soft")
+    start, full = left + 140, 150
+    for index, (name, each) in enumerate(rows):
+        y, share = top + 18 + ROW * index, each.f1
+        yield _text(start - 10, y + 13, name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…", "end")
+        yield f'<rect x="{start}" y="{y + 2}" width="{full}" height="14" rx="3" class="none" fill-opacity=".15"/>'
+        yield f'<rect x="{start}" y="{y + 2}" width="{full * (share or 0):.1f}" height="14" rx="3" class="bar"/>'
+        said = "none" if share is None else f"{share:.3f}: {each.right} right, {each.wrong} wrong, {each.missed} missed"
+        yield _text(start + full + 10, y + 13, said, "soft")
 
 
 def _text(x: float, y: float, text: str, style: str) -> str:

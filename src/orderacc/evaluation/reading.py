@@ -35,6 +35,7 @@ def _moment(text: str) -> str:
 
 Moment: TypeAlias = Annotated[str, AfterValidator(_moment)]
 Name: TypeAlias = Annotated[str, Field(min_length=1)]
+Seconds: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 Units: TypeAlias = Annotated[int, Field(ge=0)]
 
 
@@ -81,8 +82,8 @@ class _Verdict(_Part):
 class _TrueOrder(_Part):
     order_id: Name
     slip_text: str | None = None
-    opened_s: float | None = None
-    closed_s: float | None = None
+    opened_s: Seconds | None = None
+    closed_s: Seconds | None = None
     expected: list[_Line]
     items: list[_Line]
 
@@ -178,7 +179,7 @@ def read_verdicts(path: Path | str) -> list[dict[str, Any]]:
                 except ValidationError as error:
                     told = error.errors(include_url=False)
                     findings += [Finding(file, number, 1, dotted(each["loc"]), _said(each)) for each in told]
-                except (json.JSONDecodeError, RecursionError) as error:
+                except (ValueError, RecursionError) as error:
                     findings.append(Finding(file, number, 1, "", f"not JSON: {error}"))
                 else:
                     _keep_last(verdicts, verdict, number)
