@@ -10,6 +10,7 @@ OrderAccError
 ├── OrdersError        the POS side could not answer
 │   └── BadOrderError  an order is not what an order should be (carries everything that is wrong)
 ├── RequestError       what somebody asks over HTTP is wrong, too much or not theirs
+├── NotifyError        a receiver of verdicts cannot be told, or is not there
 └── StorageError       something could not be stored, or is not there
 ```
 
@@ -30,6 +31,7 @@ __all__ = [
     "EngineError",
     "Finding",
     "ModelError",
+    "NotifyError",
     "OrderAccError",
     "OrdersError",
     "RequestError",
@@ -187,3 +189,12 @@ class StorageError(OrderAccError):
     """
 
     default_code = "storage_unavailable"
+
+
+class NotifyError(OrderAccError):
+    """A receiver of verdicts cannot be told.
+
+    Codes: `broker_lost` (no connection, or none any more), `broker_refused` (it does not let us in), `no_such_sink`.
+    """
+
+    default_code = "broker_lost"
