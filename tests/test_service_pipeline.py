@@ -39,7 +39,7 @@ class Broken(BlankSource):
 
 
 class NoBook:
-    async def find(self, _station_id, _slip_text):
+    async def find(self, _station_id, _slip_text, _at=None):
         raise OrdersError("the POS does not answer")
 
 

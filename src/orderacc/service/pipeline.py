@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
+from orderacc.service.judging import Heard
 from orderacc.service.questions import EarlyAnswers
 from orderacc.service.station import ClosedOrder
 from orderacc.service.watching import watch
@@ -16,6 +17,7 @@ from orderacc.telemetry import get_logger
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from anyio.abc import TaskGroup
     from anyio.streams.memory import MemoryObjectReceiveStream
 
     from orderacc.domain.evidence import Evidence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from orderacc.service.early import Outlook
     from orderacc.service.judging import OrderJudge
     from orderacc.service.leftovers import Leftover
+    from orderacc.service.revising import Revisions
     from orderacc.service.station import Station
     from orderacc.vlm.batcher import VlmBatcher
     from orderacc.vlm.statistics import BatcherStatistics
@@ -58,6 +61,7 @@ class Pipeline:
         sink: Awaited with every verdict.
         grace: Seconds that orders in flight get after `stop`.
         keeper: Is told of orders as they are opened and closed.
+        revisions: Waits for orders the till tells late, and judges again what it amends; None does neither.
     """
 
     def __init__(
@@ -68,12 +72,14 @@ class Pipeline:
         *,
         grace: float = 10.0,
         keeper: Keeper | None = None,
+        revisions: Revisions | None = None,
     ) -> None:
         self._judge = judge
         self._batcher = batcher
         self._sink = sink
         self._grace = grace
         self._keeper = keeper
+        self._revisions = revisions
         self._stopping = anyio.Event()
         self._taken = anyio.Event()
         self._pending: dict[str, ClosedOrder] = {}
@@ -102,10 +108,12 @@ class Pipeline:
         async with anyio.create_task_group() as serving:
             await serving.start(self._batcher.run)
             self._serving = serving
+            if self._revisions is not None:
+                serving.start_soon(self._revisions.run, self._deliver_revision)
             with waiting, anyio.CancelScope() as judging:
                 async with anyio.create_task_group() as work:
                     for _ in range(JUDGES):
-                        work.start_soon(self._judge_orders, waiting)
+                        work.start_soon(self._judge_orders, waiting, work)
                     with self._queue:
                         await self._until_stopped(watching)
                     if self._stopping.is_set():
@@ -172,17 +180,31 @@ class Pipeline:
 
     async def _ask_early(self, station: Station, outlook: Outlook, early: EarlyAnswers) -> None:
         try:
-            await self._judge.foresee(outlook, station.book, early, station.policy)
+            await self._judge.foresee(outlook, station.book, early, station.policy, epoch=station.epoch)
         except Exception as error:  # noqa: BLE001  a look ahead that fails costs nothing but itself
             _log.error("early_look_failed", visit_id=outlook.evidence.visit_id, exc_info=error)
 
-    async def _judge_orders(self, waiting: MemoryObjectReceiveStream[ClosedOrder]) -> None:
+    async def _judge_orders(self, waiting: MemoryObjectReceiveStream[ClosedOrder], work: TaskGroup) -> None:
         async for closed in waiting:
             self._taken.set()
             self._taken = anyio.Event()
-            await self._deliver(closed, await self._verdict_on(closed))
+            if self._revisions is not None and await self._revisions.missing(closed):
+                work.start_soon(self._judge_late, closed, self._revisions)  # bags that wait hold up no others
+            else:
+                await self._judge_one(closed)
 
-    async def _verdict_on(self, closed: ClosedOrder) -> Verdict:
+    async def _judge_late(self, closed: ClosedOrder, revisions: Revisions) -> None:
+        await revisions.arrival(closed, self._stopping)
+        await self._judge_one(closed)
+
+    async def _judge_one(self, closed: ClosedOrder) -> None:
+        heard = Heard()
+        verdict = await self._verdict_on(closed, heard)
+        await self._deliver(closed, verdict)
+        if self._revisions is not None:
+            await self._revisions.keep(closed, verdict, heard)
+
+    async def _verdict_on(self, closed: ClosedOrder, heard: Heard) -> Verdict:
         evidence = closed.evidence
         if closed.unseen is not None:
             return self._judge.unseen(evidence, closed.epoch, closed.unseen)
@@ -194,6 +216,7 @@ class Pipeline:
                 closed.ended,
                 early=closed.early,
                 policy=closed.station.policy,
+                heard=heard,
             )
         except Exception as error:  # noqa: BLE001  one order that cannot be judged must not end the watching
             _log.error("judging_failed", visit_id=evidence.visit_id, exc_info=error)
@@ -203,3 +226,7 @@ class Pipeline:
         with anyio.CancelScope(shield=True):
             await self._sink(verdict)
         del self._pending[closed.evidence.visit_id]
+
+    async def _deliver_revision(self, verdict: Verdict) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._sink(verdict)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from orderacc.domain.orders import Order
+    from orderacc.domain.orders import Item, Order
     from orderacc.domain.verdicts import Verdict
     from orderacc.orders import OrderBook, OrderStore
     from orderacc.orders.changes import Changes
@@ -145,7 +145,7 @@ class Revisions:
         judged = case.heard.order
         if judged is not None:
             order = self._store.get(judged.source, judged.order_id)
-            amended = order is not None and order.version > judged.version and order.items != judged.items
+            amended = order is not None and order.version > judged.version and _paid(order) != _paid(judged)
             return order if amended and order is not None and order.state != "cancelled" else None
         if case.verdict.reason not in ANOTHER_ORDER_HELPS:
             return None
@@ -193,6 +193,11 @@ class _Only:
         """That order."""
         del station_id, slip_text, at
         return Match(self._order)
+
+
+def _paid(order: Order) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """All that a verdict on an order rests on."""
+    return order.items, order.hidden
 
 
 def _about(case: _Case, order: Order) -> bool:
