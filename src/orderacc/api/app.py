@@ -29,13 +29,12 @@ def make_app(
         on_shutdown: Ends the streams that are open when the serving ends.
     """
     table = (*routes, *_about(routes))
-    guard.watch(table)
     app = web.Application(middlewares=[guard.middleware], client_max_size=BODY_LIMIT)
     app.on_response_prepare.append(guard.dress)
     for route in table:
-        app.router.add_route(route.method, route.path, route.handler)
-        if route.method == "GET" and route.media == "application/json":
-            app.router.add_route("HEAD", route.path, route.handler)
+        also = ("HEAD",) if route.method == "GET" and route.media == "application/json" else ()
+        for method in (route.method, *also):
+            guard.watch(app.router.add_route(method, route.path, route.handler), route)
     for close in on_shutdown:
         app.on_shutdown.append(_calling(close))
     return app

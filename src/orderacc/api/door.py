@@ -72,7 +72,7 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None) -> we
     """
     config, sessions = shown.config, Sessions()
     guard = Guard(config, tokens, sessions, shown.metrics)
-    board = HealthBoard(shown.stations, shown.lag, shown.checks, shown.since)
+    board = HealthBoard(shown.stations, shown.lag, shown.parts, shown.since)
     live = LiveRoutes(shown.stations)
     routes = (
         *operation_routes(board, partial(shown.stations.metrics, shown.metrics)),

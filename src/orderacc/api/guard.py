@@ -17,17 +17,14 @@ from orderacc.errors import OrderAccError, RequestError
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from orderacc.api.metrics import DoorMetrics
     from orderacc.api.routes import Route, Scope
     from orderacc.api.tokens import Token, TokenFile
     from orderacc.config import ApiConfig
+    from orderacc.telemetry.box_metrics import BoxMetrics
 
 _log = get_logger(__name__)
-
-CALLER: Final = "caller"
-"""Key of the request's `Caller`."""
 
 FAILURES_PER_SECOND: Final = 1.0
 MOST_FAILURES: Final = 20.0
@@ -36,7 +33,6 @@ MOST_FAILURES: Final = 20.0
 CHANGES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 HEADERS: Final[Mapping[str, str]] = {
-    "Server": "orderacc",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -68,6 +64,9 @@ class Caller:
         return self.token is None or self.token.allows(scope)
 
 
+CALLER: Final = web.RequestKey("caller", Caller)
+
+
 class Guard:
     """Checks requests against the configuration.
 
@@ -78,7 +77,7 @@ class Guard:
         metrics: Counts what is asked.
     """
 
-    def __init__(self, config: ApiConfig, tokens: TokenFile | None, sessions: Sessions, metrics: DoorMetrics) -> None:
+    def __init__(self, config: ApiConfig, tokens: TokenFile | None, sessions: Sessions, metrics: BoxMetrics) -> None:
         self._config = config
         self._tokens = tokens
         self._sessions = sessions
@@ -86,11 +85,11 @@ class Guard:
         self._rate = RateLimit(config.rate_per_sec)
         self._failures = RateLimit(FAILURES_PER_SECOND, burst=MOST_FAILURES)
         self._hosts = LOOPBACK | {host.lower() for host in config.hosts}
-        self._routes: dict[tuple[str, str], Route] = {}
+        self._routes: dict[web.AbstractRoute, Route] = {}
 
-    def watch(self, routes: Sequence[Route]) -> None:
-        """Learn what the routes ask for."""
-        self._routes |= {(route.method, route.path): route for route in routes}
+    def watch(self, registered: web.AbstractRoute, route: Route) -> None:
+        """Learn what a route of the application asks for; one that is not known lets nobody through."""
+        self._routes[registered] = route
 
     @web.middleware
     async def middleware(
@@ -98,7 +97,7 @@ class Guard:
     ) -> web.StreamResponse:
         """Let a request through to its route, or answer it with a problem."""
         began = time.monotonic()
-        route = self._route(request)
+        route = self._routes.get(request.match_info.route)
         try:
             answer = await self._let_through(request, route, handler)
         except OrderAccError as error:
@@ -110,13 +109,15 @@ class Guard:
         except Exception as error:  # noqa: BLE001  one request must not end the serving, nor show what went wrong inside
             _log.error("request_failed", route=route.name if route else None, exc_info=error)
             answer = problem(500, "internal", "something went wrong here; the log has it")
-        self._metrics.answered(route, answer.status, time.monotonic() - began)
+        seconds = time.monotonic() - began if route is not None and route.media == "application/json" else None
+        self._metrics.answered(route.name if route else "none", answer.status, seconds)
         if route is not None and request.method in CHANGES:
             self._audit(request, route, answer.status)
         return answer
 
     async def dress(self, request: web.Request, answer: web.StreamResponse) -> None:
         """Give an answer the headers that every one has."""
+        answer.headers["Server"] = "orderacc"
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         if self._config.tls is not None:
@@ -126,11 +127,6 @@ class Guard:
             answer.headers["Access-Control-Allow-Origin"] = origin
             answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
             answer.headers.add("Vary", "Origin")
-
-    def _route(self, request: web.Request) -> Route | None:
-        resource = request.match_info.route.resource
-        method = "GET" if request.method == "HEAD" else request.method
-        return None if resource is None else self._routes.get((method, resource.canonical))
 
     async def _let_through(
         self,
@@ -144,7 +140,7 @@ class Guard:
             return _preflight()
         if route is None:
             self._rate.take(_address(request))
-            return await handler(request)
+            raise request.match_info.http_exception or web.HTTPNotFound
         if route.scope is None:
             if route.metered:
                 self._rate.take(_address(request))
@@ -200,7 +196,7 @@ class Guard:
 
     def _audit(self, request: web.Request, route: Route, status: int) -> None:
         caller = request.get(CALLER)
-        who = caller.name if isinstance(caller, Caller) else None
+        who = caller.name if caller is not None else None
         _log.info(
             "audit", who=who, address=request.remote, route=route.name, on=dict(request.match_info), status=status
         )
@@ -208,9 +204,7 @@ class Guard:
 
 def caller_of(request: web.Request) -> Caller:
     """Whose request it is, behind the guard."""
-    caller = request[CALLER]
-    assert isinstance(caller, Caller)  # noqa: S101  the guard has put it there
-    return caller
+    return request[CALLER]
 
 
 def _check_csrf(request: web.Request, session: Session) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
@@ -11,12 +10,14 @@ from orderacc._version import __version__
 from orderacc.api.models import ComponentHealth, Health
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from orderacc.capture import StationHealth
+    from orderacc.service.serving import Part
     from orderacc.telemetry.lag import LoopLag
     from orderacc.vlm.statistics import BatcherStatistics
 
 State: TypeAlias = Literal["ok", "degraded", "failed"]
-Check: TypeAlias = Callable[[], ComponentHealth]
 
 LAG_LIMIT_MS: Final = 500.0
 """Lag of the event loop (99th percentile of the last minute) from which the box is said to be overloaded."""
@@ -49,13 +50,13 @@ class HealthBoard:
 
     stations: Watched
     lag: LoopLag
-    others: Mapping[str, Check]
+    others: Mapping[str, Callable[[], Part]]
     since: float
 
     def health(self) -> Health:
         """All of it, now."""
         components = {"model": self._model(), "loop": self._loop()}
-        components |= {name: check() for name, check in self.others.items()}
+        components |= {name: _part(check()) for name, check in self.others.items()}
         stations = {name: _station(one) for name, one in self.stations.health().items()}
         components |= {f"station:{name}": one for name, one in stations.items()}
         blind = bool(stations) and all(one.status == "failed" for one in stations.values())
@@ -85,6 +86,10 @@ class HealthBoard:
         if lag.p99_ms > LAG_LIMIT_MS:
             return ComponentHealth(status="degraded", reason=f"the process is {lag.p99_ms:.0f} ms late")
         return ComponentHealth(status="ok", reason=None)
+
+
+def _part(part: Part) -> ComponentHealth:
+    return ComponentHealth(status="ok" if part.ok else "degraded", reason=part.reason)
 
 
 def _station(one: StationHealth) -> ComponentHealth:

@@ -7,6 +7,7 @@ import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import anyio
 from aiohttp import web
 
 from orderacc.errors import ConfigError, Finding
@@ -127,7 +128,9 @@ async def listening(app: web.Application, config: ApiConfig) -> AsyncIterator[st
     finally:
         if sweeping is not None:
             sweeping.cancel()
-        await runner.cleanup()
+        # What ends the serving is often a cancellation, which must not end the ending too.
+        with anyio.CancelScope(shield=True):
+            await runner.cleanup()
 
 
 def _tls(config: TlsConfig) -> ssl.SSLContext:

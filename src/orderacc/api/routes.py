@@ -163,4 +163,6 @@ def _told(detail: ErrorDetails) -> str:
         return "is not known here"
     if detail["type"] == "missing":
         return "is missing"
+    if detail["type"] == "union_tag_invalid":
+        return f"should be one of {detail['ctx']['expected_tags']}"  # pydantic would repeat what was sent
     return detail["msg"].removeprefix("Input ").removeprefix("Value error, ")

@@ -75,7 +75,7 @@ class OrderRoutes:
 
     def routes(self) -> tuple[Route, ...]:
         """The table's part."""
-        one = "/v1/orders/{source:[A-Za-z0-9._-]{1,64}}/{order_id}"
+        one = "/v1/orders/{source:[A-Za-z0-9._-]+}/{order_id}"
         return (
             Route(
                 "GET", "/v1/orders", self.list, "Orders the box knows.", TAG, Scope.READ, OrdersTold, query=OrdersQuery
@@ -163,6 +163,10 @@ class OrderRoutes:
 
 def _key(request: web.Request) -> tuple[str, str]:
     source, order_id = request.match_info["source"], request.match_info["order_id"]
+    if len(source) > 64:
+        raise RequestError(
+            "the path is not as it should be", code="invalid", details=[("source", "should be at most 64 characters")]
+        )
     if not order_id.strip() or not order_id.isprintable() or len(order_id) > 256:
         wrong = ("order_id", "should be text on one line, at most 256 characters")
         raise RequestError("the path is not as it should be", code="invalid", details=[wrong])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import OrderedDict, deque
 from dataclasses import asdict
 from itertools import count, islice
@@ -69,6 +70,10 @@ class Ledger(Protocol):
         """The id of the newest event; 0 before the first."""
         ...
 
+    async def edition(self) -> str:
+        """Tells this ledger's event ids from those of another."""
+        ...
+
     async def changed(self) -> None:
         """Wait until something is written."""
         ...
@@ -92,6 +97,7 @@ class RecentLedger:
         self._reviews: dict[str, deque[Review]] = {}
         self._events: deque[JournalEvent] = deque(maxlen=events)
         self._numbers, self._event_ids, self._review_ids = count(1), count(1), count(1)
+        self._edition = secrets.token_hex(4)
         self._changed = asyncio.Event()
 
     def record(self, verdict: Verdict) -> None:
@@ -161,6 +167,10 @@ class RecentLedger:
     async def last_event(self) -> int:
         """See `Ledger.last_event`."""
         return self._events[-1].event_id if self._events else 0
+
+    async def edition(self) -> str:
+        """See `Ledger.edition`."""
+        return self._edition
 
     async def changed(self) -> None:
         """See `Ledger.changed`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,13 +35,13 @@ class Newsroom:
 
     Args:
         ledger: What they follow.
-        edition: Tells the ids of one ledger from those of another: a listener may come back after the process, and
-            with it a ledger in memory, has begun anew. By chance when None.
+        edition: The ledger's: a listener may come back after the process, and with it a ledger in memory, has begun
+            anew.
     """
 
-    def __init__(self, ledger: Ledger, *, edition: str | None = None) -> None:
+    def __init__(self, ledger: Ledger, *, edition: str) -> None:
         self._ledger = ledger
-        self._edition = edition or secrets.token_hex(4)
+        self._edition = edition
         self._news = asyncio.Event()
         self.number_of_news = 0
         self.closed = False

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
 
+from orderacc.errors import StorageError
+from orderacc.service.ledger import RecentLedger
 from orderacc.service.newsroom import Newsroom
+from orderacc.telemetry.box_metrics import BoxMetrics
+from orderacc.telemetry.lag import LoopLag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from anyio.abc import TaskStatus
 
-    from orderacc.api.health import Check
-    from orderacc.api.metrics import DoorMetrics
     from orderacc.config import ApiConfig
+    from orderacc.domain.verdicts import Verdict
     from orderacc.orders.memory import OrderStore
     from orderacc.service.ledger import Ledger
     from orderacc.service.stations import StationSet
-    from orderacc.telemetry.lag import LoopLag
 
 LOOK_EVERY: Final = 0.25
 """Seconds between looks at the stations for changes that listeners are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How a part of the box is.
+
+    Attributes:
+        ok: Whether it does its work.
+        reason: What is wrong, for a person; None when nothing is.
+    """
+
+    ok: bool
+    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -37,9 +53,9 @@ class Serving:
         stations: The stations.
         orders: All orders the box knows.
         ledger: Verdicts, reviews and events.
-        metrics: Counts verdicts and requests.
+        parts: Asks further parts of the box how they are, by name.
         lag: How late the event loop is.
-        checks: Further parts of the box's health, by name.
+        metrics: Counts verdicts and requests.
         since: When the process began, by the monotonic clock, seconds.
     """
 
@@ -47,10 +63,19 @@ class Serving:
     stations: StationSet
     orders: OrderStore
     ledger: Ledger
-    metrics: DoorMetrics
-    lag: LoopLag
-    checks: Mapping[str, Check] = field(default_factory=dict)
+    parts: Mapping[str, Callable[[], Part]] = field(default_factory=dict)
+    lag: LoopLag = field(default_factory=LoopLag)
+    metrics: BoxMetrics = field(init=False)
     since: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.metrics = BoxMetrics(self.lag)
+
+    def judged(self, verdict: Verdict) -> None:
+        """Take note of a verdict; a journal has it from elsewhere."""
+        self.metrics.judged(verdict)
+        if isinstance(self.ledger, RecentLedger):
+            self.ledger.record(verdict)
 
     async def run(self, *, task_status: TaskStatus[str] = TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled.
@@ -65,7 +90,7 @@ class Serving:
         # The door stands above everything it shows; it is opened from here so that the daemon has one to close.
         from orderacc.api.door import serve
 
-        newsroom = Newsroom(self.ledger)
+        newsroom = Newsroom(self.ledger, edition=await self.ledger.edition())
         async with anyio.create_task_group() as group:
             await group.start(self.lag.run)
             await group.start(newsroom.run)
@@ -80,10 +105,13 @@ class Serving:
                 name: (str(health.phase), tuple(map(str, health.warnings)))
                 for name, health in self.stations.health().items()
             }
-            for name, (phase, warnings) in now.items():
+            gone = {name: ("removed", ()) for name in known.keys() - now.keys()}
+            for name, (phase, warnings) in (now | gone).items():
                 if known.get(name) != (phase, warnings):
-                    await self.ledger.station_event(name, {"phase": phase, "warnings": list(warnings)})
-            for name in known.keys() - now.keys():
-                await self.ledger.station_event(name, {"phase": "removed", "warnings": []})
-            known = now
+                    # A ledger that refuses now is told later; it says itself what is wrong with it.
+                    with suppress(StorageError):
+                        await self.ledger.station_event(name, {"phase": phase, "warnings": list(warnings)})
+                        known[name] = (phase, warnings)
+            for name in gone:
+                del known[name]
             await anyio.sleep(LOOK_EVERY)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from orderacc.api.routes import Route
     from orderacc.domain.verdicts import Verdict
     from orderacc.telemetry.lag import LoopLag
 
@@ -27,7 +26,7 @@ STAGE_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
-class DoorMetrics(Collector):
+class BoxMetrics(Collector):
     """Counts verdicts and requests; part of no registry but the one it is asked through.
 
     Args:
@@ -60,16 +59,16 @@ class DoorMetrics(Collector):
             if milliseconds is not None:
                 self._stages.labels(stage).observe(milliseconds / 1000)
 
-    def answered(self, route: Route | None, status: int, seconds: float) -> None:
+    def answered(self, route: str, status: int, seconds: float | None) -> None:
         """Count a request.
 
         Args:
-            route: What was asked for; None for a path that is none. Its name is one of a few, whatever is asked.
+            route: What was asked for: one of a few names, whatever is asked.
             status: Of the answer.
-            seconds: Until it was answered.
+            seconds: Until it was answered; None for a stream.
         """
-        self._requests[route.name if route else "none", str(status)] += 1
-        if route is not None and route.media == "application/json":
+        self._requests[route, str(status)] += 1
+        if seconds is not None:
             self._seconds.observe(seconds)
 
     def describe(self) -> Iterable[Metric]:
