@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orderacc.capture import CapturePolicy, SupervisedCapture
 from orderacc.perception.picture import PictureHealth, PictureSettings
 from orderacc.service.cameras import PosOrders, camera
+from orderacc.service.film import Film
 from orderacc.service.runtime import ask_policy
 from orderacc.service.station import Station
 from orderacc.service.thinning import Thinner, Throttle
@@ -39,6 +40,7 @@ class StationBuilder:
         self._throttle = throttle or Throttle()
         self._policy = capture_policy(config.capture)
         self._picture = picture_settings(config.picture)
+        self._clips = config.storage.clips if config.storage else None
         self._orders = PosOrders(config.orders)
 
     def follow(self, config: Config) -> None:
@@ -78,6 +80,8 @@ class StationBuilder:
             live=seen_by.live,
             policy=ask_policy(self._runtime.config.selection, config, live=seen_by.live),
             thinner=Thinner(config.fps, self._throttle) if seen_by.live else None,
+            upload=config.upload,
+            film=Film(clips.fps, clips.width, clips.max_sec) if (clips := self._clips) else None,
         )
 
 

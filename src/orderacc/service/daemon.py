@@ -15,13 +15,13 @@ from orderacc.domain.menus import Menu
 from orderacc.errors import ConfigError
 from orderacc.service.building import StationBuilder
 from orderacc.service.cameras import check_cameras
-from orderacc.service.keeping import open_keeping
 from orderacc.service.leftovers import INTERRUPTED, orphans
 from orderacc.service.pipeline import Pipeline
 from orderacc.service.results import VerdictLog
 from orderacc.service.runtime import Runtime
 from orderacc.service.scaler import Scaler, scaling_policy
 from orderacc.service.stations import StationSet
+from orderacc.service.storing import open_storing
 from orderacc.service.thinning import Throttle
 from orderacc.storage.lock import DataLock
 from orderacc.telemetry import get_logger
@@ -81,23 +81,23 @@ async def run_daemon(
         await asyncio.to_thread(check_cameras, config)
         runtime = await asyncio.to_thread(Runtime.load, config, menu)
         results = resources.enter_context(VerdictLog(config.results.file if config.results else None))
-        keeping = await resources.enter_async_context(open_keeping(config.storage)) if config.storage else None
-        leftovers = await keeping.leftovers() if keeping else []
+        storing = await resources.enter_async_context(open_storing(config.storage)) if config.storage else None
+        leftovers = await storing.leftovers() if storing else []
 
         async def sink(verdict: Verdict) -> None:
-            if keeping is not None:
-                await keeping.record(verdict)
+            if storing is not None:
+                verdict = await storing.record(verdict)
             await results.write(verdict)
             if on_verdict is not None:
                 await on_verdict(verdict)
 
-        pipeline = Pipeline(runtime.judge, runtime.batcher, sink, grace=config.shutdown_grace, keeper=keeping)
+        pipeline = Pipeline(runtime.judge, runtime.batcher, sink, grace=config.shutdown_grace, keeper=storing)
         throttle = Throttle()
         stations = StationSet(
             pipeline,
             StationBuilder(runtime, config, throttle),
             config,
-            first_visit=keeping.first_visit if keeping else 1,
+            first_visit=storing.first_visit if storing else 1,
             leftovers=leftovers,
         )
         _log.info("started", stations=[station.id for station in config.stations], device=runtime.engine.device)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orderacc.domain.verdicts import Verdict
     from orderacc.service.leftovers import Leftover
     from orderacc.service.station import ClosedOrder, Station
-    from orderacc.storage.records import OutboxMessage
+    from orderacc.storage.records import OutboxMessage, StoredObject
 
 _log = get_logger(__name__)
 
@@ -125,6 +125,10 @@ class Keeping:
         number = int(evidence.visit_id.rpartition("-")[2])
         visit = closed_visit(evidence, number, closed.epoch)
         self._add(partial(self._journal.closed, visit), evidence.visit_id)
+
+    async def stored(self, objects: Sequence[StoredObject]) -> None:
+        """Objects belong to an order from now on; they are noted when the journal takes it."""
+        self._add(partial(self._journal.stored, objects), objects[0].visit_id)
 
     async def record(self, verdict: Verdict) -> None:
         """Keep a verdict; returns when it is on the disk, or when that takes too long for the crew to wait."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orderacc.capture import FrameReader
+    from orderacc.config.storage import Upload
     from orderacc.domain.evidence import Evidence
     from orderacc.domain.frames import Frame
     from orderacc.orders import OrderBook
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from orderacc.perception.picture import PictureHealth, PictureWarning
     from orderacc.selection.visits import StationTracker
     from orderacc.service.asking import AskPolicy
+    from orderacc.service.film import Film
     from orderacc.service.thinning import Thinner
 
 RECORDING_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -102,6 +104,8 @@ class Station:
         thinner: Leaves frames out when there is too much to do; None looks at all.
         state: What it is doing now.
         latest: Its newest frame, for whoever looks on.
+        upload: Whose evidence is stored; None where the station does not say.
+        film: Its last minutes, for clips of orders; None when nobody wants any.
     """
 
     reader: FrameReader | SupervisedCapture
@@ -118,6 +122,8 @@ class Station:
     thinner: Thinner | None = None
     state: StationState = field(default_factory=StationState)
     latest: LatestLook = field(default_factory=LatestLook)
+    upload: Upload | None = None
+    film: Film | None = None
 
     @property
     def station_id(self) -> str:

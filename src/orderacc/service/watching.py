@@ -125,6 +125,8 @@ async def _look(station: Station, frame: Frame) -> tuple[list[Evidence], Outlook
     state.frames, state.at = state.frames + 1, frame.at
     if station.progress:
         station.progress(frame.at)
+    if station.film is not None and station.film.wants(frame.at):
+        await asyncio.to_thread(station.film.take, candidate.frame)
     ended = eyes.tracker.observe(observation, candidate if candidate.score > 0 else None)
     ended = [eyes.moments.settled(evidence) for evidence in ended]
     tracker = eyes.tracker

@@ -17,7 +17,7 @@ from orderacc.errors import StorageError
 from orderacc.storage.objects import StoredObject, check_key, check_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 SHARDS: Final = 256
 """Folders that share the visits of a kind, so that none holds more than file systems and people can cope with."""
@@ -41,6 +41,11 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    async def check(self) -> None:
+        """See `ObjectStore.check`: the folder is made."""
+        with storage_errors(f"{self._root} cannot be made"):
+            await asyncio.to_thread(self._root.mkdir, parents=True, exist_ok=True)
 
     async def put(self, key: str, data: bytes | Path, content_type: str) -> None:
         """See `ObjectStore.put`.
@@ -88,7 +93,7 @@ class FolderStore:
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 raise StorageError(f"there is no object {key}", code="no_such_object") from None
 
-    def _list(self, prefix: str) -> list[StoredObject]:
+    def _list(self, prefix: str) -> Sequence[StoredObject]:
         with storage_errors(f"{self._root} could not be listed"):
             return sorted(self._walk(prefix), key=lambda found: found.key)
 
@@ -114,7 +119,7 @@ class FolderStore:
         parts = path.relative_to(self._root).parts
         return None if len(parts) != 4 or path.name.startswith(".") else "/".join((parts[0], *parts[2:]))
 
-    def _delete(self, keys: list[str]) -> None:
+    def _delete(self, keys: Sequence[str]) -> None:
         with storage_errors(f"objects could not be removed from {self._root}"):
             for key in keys:
                 path = self._path(key)

@@ -50,6 +50,14 @@ class StoredObject:
 class ObjectStore(Protocol):
     """Keeps objects. `FolderStore` and `S3Store` are such. All methods may raise `StorageError`."""
 
+    async def check(self) -> None:
+        """Make sure that objects can be kept, as far as that can be known.
+
+        Raises:
+            StorageError: `storage_denied`, `no_such_bucket`, `storage_full` or `storage_unavailable`.
+        """
+        ...
+
     async def put(self, key: str, data: bytes | Path, content_type: str) -> None:
         """Keep an object, whole or not at all; one that was there under the key is replaced.
 

@@ -27,7 +27,7 @@ async def open_store(config: StorageConfig) -> ObjectStore:
         return await S3Store.open(
             S3Settings(
                 bucket=objects.bucket,
-                buckets=dict(objects.buckets),
+                buckets={str(kind): bucket for kind, bucket in objects.buckets.items()},
                 prefix=objects.prefix,
                 create_buckets=objects.create_buckets,
                 endpoint=objects.endpoint,

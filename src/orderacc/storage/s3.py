@@ -19,7 +19,7 @@ from orderacc.storage.s3_errors import s3_errors
 from orderacc.telemetry.redaction import redact_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from orderacc.config.secrets import SecretText
 
@@ -260,7 +260,7 @@ class S3Store:
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
-    def _batches(self, keys: Iterable[str]) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    def _batches(self, keys: Iterable[str]) -> Iterator[tuple[str, Sequence[dict[str, str]]]]:
         by_bucket: dict[str, list[dict[str, str]]] = {}
         for key in keys:
             place = self._place(key)

@@ -273,6 +273,9 @@ class Spool:
             else:
                 _log.error("spool_file_lost", key=file.key)
                 self._leave(group, file)
+        except Exception as error:  # noqa: BLE001  whatever is wrong with a store, the spool goes on
+            _log.error("spool_failed", key=file.key, exc_info=error)
+            self._failed(group, file, StorageError(f"{type(error).__name__} in the object store", code="failed"))
         else:
             self._leave(group, file)
             self._stored += 1

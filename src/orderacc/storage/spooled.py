@@ -10,7 +10,7 @@ from orderacc.errors import StorageError
 from orderacc.storage.objects import StoredObject, check_key, check_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
     from orderacc.storage.objects import ObjectStore
@@ -31,6 +31,10 @@ class SpooledStore:
         self._store = store
         self._folder = folder
         self._spool = spool
+
+    async def check(self) -> None:
+        """See `ObjectStore.check`."""
+        await self._store.check()
 
     async def put(self, key: str, data: bytes | Path, content_type: str) -> None:
         """See `ObjectStore.put`; this one goes past the spool."""
@@ -75,7 +79,7 @@ class SpooledStore:
         except FileNotFoundError:  # it has just been stored
             return None
 
-    def _list(self, prefix: str) -> list[StoredObject]:
+    def _list(self, prefix: str) -> Sequence[StoredObject]:
         return [
             StoredObject(file.key, file.size, datetime.fromtimestamp(file.since, UTC))
             for file in self._folder.waiting()

@@ -1,0 +1,130 @@
+"""What the daemon keeps, journal and evidence together, each thing in the order that loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from orderacc.errors import StorageError
+from orderacc.service.evidence_store import EvidenceStore
+from orderacc.service.keeping import no_messages, open_keeping
+from orderacc.storage.opening import MEGABYTE, open_store, spool_folder
+from orderacc.storage.spool import Spool
+from orderacc.storage.spooled import SpooledStore
+from orderacc.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from typing import Any
+
+    from orderacc.config import StorageConfig
+    from orderacc.domain.verdicts import Verdict
+    from orderacc.service.keeping import Keeping
+    from orderacc.service.leftovers import Leftover
+    from orderacc.service.station import ClosedOrder, Station
+    from orderacc.storage.objects import ObjectStore
+    from orderacc.storage.records import OutboxMessage
+
+_log = get_logger(__name__)
+
+
+class Storing:
+    """A journal and an evidence store.
+
+    Args:
+        keeping: The journal.
+        evidence: The evidence.
+        objects: Where evidence can be read, be it still on its way.
+    """
+
+    def __init__(self, keeping: Keeping, evidence: EvidenceStore, objects: ObjectStore) -> None:
+        self.keeping = keeping
+        self.evidence = evidence
+        self.objects = objects
+
+    @property
+    def first_visit(self) -> int:
+        """From which number on this process counts visits."""
+        return self.keeping.first_visit
+
+    async def leftovers(self) -> list[Leftover]:
+        """Orders of an earlier process that still need their verdict; what it held for others is let go."""
+        journal = self.keeping.journal
+
+        async def body_of(visit_id: str) -> Mapping[str, Any] | None:
+            stored = await journal.verdict(visit_id)
+            return stored.body if stored else None
+
+        unfinished = await journal.unfinished()
+        await self.evidence.recover({visit.opened.visit_id for visit in unfinished}, body_of)
+        return await self.keeping.leftovers(self.evidence.pictures)
+
+    def opened(self, station: Station) -> None:
+        """See `Keeper.opened`."""
+        self.keeping.opened(station)
+
+    def closed(self, closed: ClosedOrder) -> None:
+        """See `Keeper.closed`."""
+        self.keeping.closed(closed)
+        self.evidence.closed(closed)
+
+    async def record(self, verdict: Verdict) -> Verdict:
+        """Keep a verdict; only then its evidence goes to the store or away.
+
+        Returns:
+            The verdict with its frames named by where they are stored.
+        """
+        verdict = await self.evidence.referenced(verdict)
+        await self.keeping.record(verdict)
+        self.evidence.settle(verdict)
+        return verdict
+
+
+@asynccontextmanager
+async def open_storing(
+    config: StorageConfig, messages: Callable[[Verdict], Sequence[OutboxMessage]] = no_messages
+) -> AsyncIterator[Storing]:
+    """Everything a data directory keeps, until the block is left; then what is under way is brought to the disk.
+
+    Raises:
+        StorageError: If it cannot be used. An object store that does not answer is no reason: it is waited for.
+    """
+    async with open_keeping(config, messages) as keeping:
+        store = await open_store(config)
+        folder = spool_folder(config)
+        spool = Spool(
+            folder,
+            store,
+            max_bytes=config.spool.max_mb * MEGABYTE,
+            puts_at_once=config.spool.puts_at_once,
+            longest_wait=config.spool.retry_max_sec,
+        )
+        evidence = EvidenceStore(
+            spool,
+            objects := SpooledStore(store, folder, spool),
+            upload=config.upload,
+            quality=config.jpeg_quality,
+            note=keeping.stored,
+        )
+        await spool.open()
+        # Tasks, not a task group: a generator must not yield inside one.
+        running = asyncio.create_task(evidence.run())
+        checking = asyncio.create_task(_check(store))
+        try:
+            await evidence.running.wait()
+            yield Storing(keeping, evidence, objects)
+        finally:
+            await evidence.finish()
+            for task in (running, checking):
+                task.cancel()
+            await asyncio.wait([running, checking])
+            await store.aclose()
+
+
+async def _check(store: ObjectStore) -> None:
+    """Tell at once what keeps the store from taking anything; the spool will find out too, but perhaps in an hour."""
+    try:
+        await store.check()
+    except StorageError as error:
+        _log.error("object_store_refuses", code=error.code, reason=error.message)
