@@ -160,7 +160,7 @@ def _equal(expected: Sequence[Line], seen: Sequence[Line]) -> Iterator[tuple[int
 
 def _spelled_alike(one: Line, other: Line) -> bool:
     """Whether a synonym of the menu came between two names that are equal without it."""
-    return (one.item is None) != (other.item is None) and not one.spellings.isdisjoint(other.spellings)
+    return (one.item is None or other.item is None) and not one.spellings.isdisjoint(other.spellings)
 
 
 def _certain(line: Line) -> Likeness:
