@@ -65,13 +65,14 @@ class FileFeed:
         """Take what has changed since the last time."""
         async with self._reading:
             changed = await asyncio.to_thread(self._read_changed)
-            if not (changed or self._untaken):
+            self._untaken |= changed
+            if not self._untaken:
                 return
             orders = await asyncio.to_thread(self._together)
             await self._store.take(self._name, orders)
+            self._untaken = False
             if changed:
                 _log.info("orders_file_read", file=str(self._path), orders=len(orders))
-            self._untaken = False
 
     def leave(self) -> None:
         """Hold nothing any more: its orders are not found any more."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from orderacc.domain.orders import Order
+from orderacc.errors import StorageError
 from orderacc.orders.book import Match
 from orderacc.orders.changes import Changes
 from orderacc.orders.numbers import ANYWHERE, MatchRules, choose, loosest, normal
@@ -67,7 +68,7 @@ class OrderStore:
         most: Orders kept beside those that feeds hold.
         keep: Seconds they are kept.
         on_put: Awaited with every order that is new or changed, before it counts and before `put` returns; when it
-            raises, nothing has changed.
+            raises, nothing has changed. Not with what a feed holds, which holds it anyway. For whoever keeps orders.
         clock: Seconds since 1970.
     """
 
@@ -77,7 +78,7 @@ class OrderStore:
         *,
         most: int = 50_000,
         keep: float = 48 * 3600.0,
-        on_put: Callable[[Order], Awaitable[None]] | None = None,
+        on_put: Callable[[Order], Awaitable[object]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.rules = rules or MatchRules()
@@ -90,6 +91,7 @@ class OrderStore:
         self._numbers: dict[str, dict[Key, None]] = {}
         self._watchers: list[Changes] = []
         self._putting = asyncio.Lock()
+        self._refused = False
 
     def __len__(self) -> int:
         """Orders known, cancelled ones included."""
@@ -119,17 +121,20 @@ class OrderStore:
             Exception: Whatever `on_put` raised; then nothing has changed.
         """
         async with self._putting:
-            return await self._put(order, feed)
+            return await self._put(order, feed, must_keep=True)
 
     async def put_all(self, orders: Sequence[Order], *, feed: str | None = None) -> dict[Put, int]:
         """Put many orders, one after the other; others get their turn in between. See `put`.
+
+        Whoever tells orders this way tells them again: they count even while they cannot be kept.
 
         Returns:
             How many became what.
         """
         counts = dict.fromkeys(Put, 0)
         for index, order in enumerate(orders, 1):
-            counts[await self.put(order, feed=feed)] += 1
+            async with self._putting:
+                counts[await self._put(order, feed, must_keep=False)] += 1
             if index % AT_ONCE == 0:
                 await asyncio.sleep(0)
         return counts
@@ -156,7 +161,7 @@ class OrderStore:
             if kept is not None and kept.order.version > number:
                 return Put.STALE
             order = kept.order if kept is not None else Order(order_id, source=source)
-            await self._accept(replace(order, state="cancelled", version=number), None)
+            await self._accept(replace(order, state="cancelled", version=number), None, must_keep=True)
             return Put.TOMBSTONED
 
     async def take(self, feed: str, orders: Sequence[Order]) -> dict[Put, int]:
@@ -170,9 +175,6 @@ class OrderStore:
 
         Returns:
             How many orders became what.
-
-        Raises:
-            Exception: Whatever `on_put` raised; then a part may have been taken.
         """
         held = {(order.source, order.order_id) for order in orders}
         counts = await self.put_all(orders, feed=feed)
@@ -220,11 +222,11 @@ class OrderStore:
                 alike.append(kept.order)
         return choose(number, alike)
 
-    async def _put(self, order: Order, feed: str | None) -> Put:
+    async def _put(self, order: Order, feed: str | None, *, must_keep: bool) -> Put:
         key = (order.source, order.order_id)
         kept = self._kept.get(key)
         if kept is None:
-            await self._accept(replace(order, version=order.version or 1), feed)
+            await self._accept(replace(order, version=order.version or 1), feed, must_keep=must_keep)
             return Put.CREATED
         known = kept.order
         same = replace(order, version=known.version) == known
@@ -233,7 +235,7 @@ class OrderStore:
             return Put.UNCHANGED
         version = order.version or known.version + 1
         if version > known.version and known.version != FOR_GOOD:
-            await self._accept(replace(order, version=version), feed)
+            await self._accept(replace(order, version=version), feed, must_keep=must_keep)
             return Put.UPDATED
         if known.state == "cancelled":
             return Put.TOMBSTONED
@@ -241,9 +243,17 @@ class OrderStore:
             _log.warning("order_version_twice", source=order.source, order_id=order.order_id, version=version)
         return Put.STALE
 
-    async def _accept(self, order: Order, feed: str | None) -> None:
-        if self.on_put is not None:
-            await self.on_put(order)
+    async def _accept(self, order: Order, feed: str | None, *, must_keep: bool) -> None:
+        if self.on_put is not None and feed is None:
+            try:
+                await self.on_put(order)
+                self._refused = False
+            except StorageError as error:
+                if must_keep:
+                    raise
+                if not self._refused:
+                    _log.warning("orders_not_kept", code=error.code, reason=error.message)
+                self._refused = True
         self._keep_order(order, feed)
         for changes in self._watchers:
             changes.add(order)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import aiohttp
 
 from orderacc.backoff import Backoff
-from orderacc.errors import OrderAccError, OrdersError
+from orderacc.errors import OrdersError
 from orderacc.orders.memory import Put
 from orderacc.orders.reading import LARGEST
 from orderacc.telemetry import get_logger
@@ -110,7 +110,7 @@ class PolledFeed:
             self._failed(f"did not answer within {self._question.timeout:.3g} s")
         except (aiohttp.ClientError, OSError) as error:
             self._failed(f"cannot be reached ({type(error).__name__})")
-        except OrderAccError as error:  # no answer that can be read, or the journal refuses it
+        except OrdersError as error:
             self._failed(error.message)
         else:
             if self.error is not None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from orderacc.capture import CapturePolicy, SupervisedCapture
 from orderacc.perception.picture import PictureHealth, PictureSettings
-from orderacc.service.cameras import PosOrders, camera
+from orderacc.service.cameras import camera
 from orderacc.service.film import Film
 from orderacc.service.runtime import ask_policy
 from orderacc.service.station import Station
 from orderacc.service.thinning import Thinner, Throttle
+from orderacc.service.till import PosOrders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,9 @@ class StationBuilder:
         config: How patient stations are with their cameras, when they warn of pictures, and where the POS orders are.
         throttle: What cameras are held to when there is too much to do; recordings are looked at in full.
 
+    Attributes:
+        orders: The POS orders of all stations whose script does not say them.
+
     Raises:
         ConfigError: If the orders' file is bad.
     """
@@ -41,7 +45,7 @@ class StationBuilder:
         self._policy = capture_policy(config.capture)
         self._picture = picture_settings(config.picture)
         self._clips = config.storage.clips if config.storage else None
-        self._orders = PosOrders(config.orders)
+        self.orders = PosOrders(config.orders)
 
     def follow(self, config: Config) -> None:
         """Take the POS orders from where another configuration says they are, for the stations there are too.
@@ -49,7 +53,7 @@ class StationBuilder:
         Raises:
             ConfigError: If the orders' file is bad; then nothing has changed.
         """
-        self._orders.follow(config.orders)
+        self.orders.follow(config.orders)
 
     def plan(self, station: StationConfig) -> Callable[[int], Station]:
         """Read whatever a station needs. Blocks: call it from a worker thread.
@@ -62,7 +66,7 @@ class StationBuilder:
         """
         seen_by = camera(station, timeout=self._policy.rtsp_timeout)
         if seen_by.script_orders is None:
-            self._orders.need(station.id)
+            self.orders.need(station.id)
         return partial(self._make, station, seen_by)
 
     def _make(self, config: StationConfig, seen_by: Camera, first_visit: int) -> Station:
@@ -72,7 +76,7 @@ class StationBuilder:
         return Station(
             reader=SupervisedCapture(config.id, seen_by.make, self._policy, live=seen_by.live, paced=seen_by.paced),
             eyes=new_eyes(first_visit),
-            book=seen_by.script_orders or self._orders,
+            book=seen_by.script_orders or self.orders,
             epoch=None,
             paced=True,
             roi=config.roi,

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
+    from orderacc.config import OrdersConfig
     from orderacc.domain.orders import Item, Order
     from orderacc.domain.verdicts import Verdict
     from orderacc.orders import OrderBook, OrderStore
     from orderacc.orders.changes import Changes
     from orderacc.service.judging import Heard, OrderJudge
     from orderacc.service.station import ClosedOrder
+    from orderacc.service.till import PosOrders
 
 _log = get_logger(__name__)
 
@@ -181,6 +183,13 @@ class Revisions:
                 return
             pictures -= case.pictures
             del self._cases[visit_id]
+
+
+def revisions(judge: OrderJudge, till: PosOrders, config: OrdersConfig | None) -> Revisions | None:
+    """What becomes of late and amended orders, out of the configuration; None without POS orders."""
+    if config is None:
+        return None
+    return Revisions(judge, till.store, till, wait=config.wait_sec, within=config.revise_within_sec)
 
 
 class _Only:

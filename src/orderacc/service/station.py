@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from orderacc.capture import SupervisedCapture
 from orderacc.service.asking import DEFAULT_POLICY
 from orderacc.service.early import Moments
 from orderacc.service.looks import LatestLook
+from orderacc.service.moments import RECORDING_EPOCH
 from orderacc.service.questions import EarlyAnswers
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from orderacc.service.film import Film
     from orderacc.service.thinning import Thinner
 
-RECORDING_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Wall-clock time of frame time 0 of a recording whose start nobody stated."""
+__all__ = ["RECORDING_EPOCH", "ClosedOrder", "Eyes", "Station", "StationState", "cropped"]
 
 
 @dataclass(slots=True)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from orderacc.errors import ConfigError, Finding, OrderAccError, OrdersError
+from orderacc.errors import ConfigError, Finding, OrdersError
 from orderacc.orders import MatchRules, OrderStore, StationOrders
 from orderacc.orders.file import FileFeed
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from orderacc.config import OrdersConfig, PollConfig
     from orderacc.orders import Match
     from orderacc.orders.polling import PolledFeed, Question
+    from orderacc.storage.journal import Journal
 
 _log = get_logger(__name__)
 
@@ -94,6 +95,13 @@ class PosOrders:
             raise failed
         return match
 
+    async def keep_in(self, journal: Journal) -> None:
+        """Take back the orders that were kept, and keep from now on what is pushed or polled."""
+        keep = self._config.keep_sec if self._config is not None else 0.0
+        since = datetime.now(UTC) - timedelta(seconds=keep)
+        self.store.restore(await journal.orders(since.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"))
+        self.store.on_put = journal.put_order
+
     async def run(self) -> None:
         """Keep up with the feeds until cancelled."""
         while True:
@@ -121,12 +129,8 @@ class PosOrders:
     async def _catch_up(self) -> None:
         while self._left:
             self._left.pop().leave()
-        if self._file is None:
-            return
-        try:
+        if self._file is not None:
             await self._file.refresh()
-        except OrderAccError as error:  # the journal refuses: what is known stays, and it is tried again
-            _log.warning("orders_not_taken", code=error.code, reason=error.message)
 
 
 def match_rules(config: OrdersConfig) -> MatchRules:
