@@ -18,6 +18,7 @@ from orderacc.service.cameras import check_cameras
 from orderacc.service.leftovers import INTERRUPTED, orphans
 from orderacc.service.pipeline import Pipeline
 from orderacc.service.results import VerdictLog
+from orderacc.service.revising import revisions
 from orderacc.service.runtime import Runtime
 from orderacc.service.scaler import Scaler, scaling_policy
 from orderacc.service.stations import StationSet
@@ -91,11 +92,22 @@ async def run_daemon(
             if on_verdict is not None:
                 await on_verdict(verdict)
 
-        pipeline = Pipeline(runtime.judge, runtime.batcher, sink, grace=config.shutdown_grace, keeper=storing)
         throttle = Throttle()
+        builder = StationBuilder(runtime, config, throttle)
+        till = builder.orders
+        if storing is not None:
+            await till.keep_in(storing.keeping.journal)
+        pipeline = Pipeline(
+            runtime.judge,
+            runtime.batcher,
+            sink,
+            grace=config.shutdown_grace,
+            keeper=storing,
+            revisions=revisions(runtime.judge, till, config.orders),
+        )
         stations = StationSet(
             pipeline,
-            StationBuilder(runtime, config, throttle),
+            builder,
             config,
             first_visit=storing.first_visit if storing else 1,
             leftovers=leftovers,
@@ -109,6 +121,7 @@ async def run_daemon(
                     policy = scaling_policy(config.scaling, config.vlm.max_batch_size)
                     scaler = Scaler(runtime.batcher, runtime.detector, runtime.judge, throttle, policy)
                     listening.start_soon(scaler.run)
+                listening.start_soon(till.run)
                 for left in orphans(leftovers, config):
                     await sink(runtime.judge.unseen(left.evidence, left.epoch, INTERRUPTED))
                 async with anyio.create_task_group() as watching:
