@@ -45,6 +45,13 @@ async def knock(door: Door, method: str, path: str, scope: str | None) -> Answer
         return Answer(answer.status, answer.headers, b"" if stream else await answer.read())
 
 
+async def answered(door: Door, scope: str, status: int) -> None:
+    """Wait until a token is answered like this."""
+    with anyio.fail_after(20):
+        while (await door.get("/v1/session", scope=scope)).status != status:
+            await anyio.sleep(0.05)
+
+
 async def test_every_route_wants_a_token_and_the_right_one(tmp_path: Path) -> None:
     async with opened(tmp_path) as door:
         routes = await operations(door)
@@ -97,16 +104,11 @@ async def test_tokens_count_while_the_door_is_open_and_until_they_are_revoked(tm
     async with opened(tmp_path) as door:
         _, text = create_token(tmp_path / "tokens.json", "late", frozenset({Scope.READ}))
         door.tokens["late"] = text
-        with anyio.fail_after(10):
-            while (await door.get("/v1/session", scope="late")).status != 200:
-                await anyio.sleep(0.02)
+        await answered(door, "late", 200)
         (tmp_path / "tokens.json").write_text("{")  # one that turned bad changes nothing
-        await anyio.sleep(0)
         assert (await door.get("/v1/session", scope="read")).status == 200
         (tmp_path / "tokens.json").write_text('{"tokens": []}')
-        with anyio.fail_after(10):
-            while (await door.get("/v1/session", scope="late")).status != 401:
-                await anyio.sleep(0.02)
+        await answered(door, "late", 401)
 
 
 def test_the_file_of_tokens_holds_none(tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_the_file_of_tokens_holds_none(tmp_path: Path) -> None:
         TokenFile(path)
 
 
-async def test_without_tokens_it_is_for_this_machine(tmp_path: Path) -> None:
+async def test_without_tokens_it_is_for_this_machine() -> None:
     async with opened() as door:
         assert (await door.get("/v1/session")).json == {
             "name": "this machine",

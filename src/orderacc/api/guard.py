@@ -170,8 +170,10 @@ class Guard:
 
     def refusal(self, request: web.Request) -> RequestError:
         """The error for somebody who shows no good token; for those who try many it is another one."""
+        # What shows nothing guesses nothing.
+        shown = "Authorization" in request.headers or COOKIE in request.cookies or request.method == "POST"
         try:
-            self._failures.take(_address(request))
+            (self._failures if shown else self._rate).take(_address(request))
         except RequestError as error:
             return error
         return RequestError(

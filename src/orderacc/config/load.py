@@ -159,7 +159,7 @@ def _station_mistakes(data: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
             if name in first:
                 yield ("stations", index, "id"), f"{name!r} is the id of stations[{first[name]}] already"
             first.setdefault(name, index)
-        if isinstance(source, dict) and source.get("type") == "file" and not data.get("orders"):
+        if isinstance(source, dict) and source.get("type") == "file" and data.get("orders") is None:
             yield ("stations", index, "source"), "a recorded video needs POS orders: add orders: {file: orders.json}"
         roi = station.get("roi")
         if _is_box(roi) and not (roi[0] < roi[2] and roi[1] < roi[3]):

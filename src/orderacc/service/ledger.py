@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 EVENTS: Final = 2000
 """Events kept in memory where there is no journal."""
 
+EVERYTHING: Final = VerdictFilter()
+
 MOST_REVIEWS: Final = 100
 """Reviews of one verdict kept in memory; the oldest goes first."""
 
@@ -29,7 +31,7 @@ class Ledger(Protocol):
     """Keeps verdicts, reviews and events. `Journal` is one, and its methods of these names say more."""
 
     async def verdicts(
-        self, wanted: VerdictFilter | None = None, cursor: int | None = None, limit: int = 50
+        self, filters: VerdictFilter = EVERYTHING, cursor: int | None = None, limit: int = 50
     ) -> VerdictPage:
         """Latest revisions, newest first."""
         ...
@@ -114,12 +116,11 @@ class RecentLedger:
         self._note("verdict", verdict.station_id, stored.body)
 
     async def verdicts(
-        self, wanted: VerdictFilter | None = None, cursor: int | None = None, limit: int = 50
+        self, filters: VerdictFilter = EVERYTHING, cursor: int | None = None, limit: int = 50
     ) -> VerdictPage:
         """See `Ledger.verdicts`."""
-        wanted = wanted or VerdictFilter()
         newest = (revisions[-1] for revisions in reversed(self._revisions.values()))
-        fitting = (one for one in newest if (cursor is None or one.seq < cursor) and self._fits(one, wanted))
+        fitting = (one for one in newest if (cursor is None or one.seq < cursor) and self._fits(one, filters))
         found = tuple(islice(fitting, limit + 1))
         return VerdictPage(found[:limit], found[limit - 1].seq if len(found) > limit else None)
 

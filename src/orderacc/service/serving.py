@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskStatus
 
-    from orderacc.config import ApiConfig
+    from orderacc.config import ApiConfig, Config
     from orderacc.domain.verdicts import Verdict
     from orderacc.orders.memory import OrderStore
     from orderacc.service.ledger import Ledger
     from orderacc.service.stations import StationSet
+    from orderacc.service.storing import Storing
 
 LOOK_EVERY: Final = 0.25
 """Seconds between looks at the stations for changes that listeners are told."""
@@ -70,6 +71,28 @@ class Serving:
 
     def __post_init__(self) -> None:
         self.metrics = BoxMetrics(self.lag)
+
+    @classmethod
+    def of(cls, config: Config, stations: StationSet, orders: OrderStore, storing: Storing | None) -> Self | None:
+        """What a daemon shows; None where nothing listens.
+
+        Args:
+            config: The configuration.
+            stations: The stations.
+            orders: All orders the box knows.
+            storing: What is kept; None where nothing is, and then the last verdicts are in memory.
+        """
+        if config.api is None:
+            return None
+        if storing is None:
+            return cls(config.api, stations, orders, RecentLedger(config.api.keep_verdicts))
+        journal = storing.keeping.journal
+
+        def how_the_journal_is() -> Part:
+            health = journal.health()
+            return Part(health.ok, None if health.ok else f"{health.code}: {health.message}")
+
+        return cls(config.api, stations, orders, journal, {"journal": how_the_journal_is})
 
     def judged(self, verdict: Verdict) -> None:
         """Take note of a verdict; a journal has it from elsewhere."""
