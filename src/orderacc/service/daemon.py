@@ -21,6 +21,7 @@ from orderacc.service.results import VerdictLog
 from orderacc.service.revising import revisions
 from orderacc.service.runtime import Runtime
 from orderacc.service.scaler import Scaler, scaling_policy
+from orderacc.service.serving import Serving
 from orderacc.service.stations import StationSet
 from orderacc.service.storing import open_storing
 from orderacc.service.thinning import Throttle
@@ -88,6 +89,8 @@ async def run_daemon(
         async def sink(verdict: Verdict) -> None:
             if storing is not None:
                 verdict = await storing.record(verdict)
+            if serving is not None:
+                serving.judged(verdict)
             await results.write(verdict)
             if on_verdict is not None:
                 await on_verdict(verdict)
@@ -112,6 +115,7 @@ async def run_daemon(
             first_visit=storing.first_visit if storing else 1,
             leftovers=leftovers,
         )
+        serving = Serving.of(config, stations, builder.orders.store, storing)
         _log.info("started", stations=[station.id for station in config.stations], device=runtime.engine.device)
         try:
             async with anyio.create_task_group() as listening:
@@ -121,6 +125,8 @@ async def run_daemon(
                     policy = scaling_policy(config.scaling, config.vlm.max_batch_size)
                     scaler = Scaler(runtime.batcher, runtime.detector, runtime.judge, throttle, policy)
                     listening.start_soon(scaler.run)
+                if serving is not None:
+                    await listening.start(serving.run)
                 listening.start_soon(till.run)
                 for left in orphans(leftovers, config):
                     await sink(runtime.judge.unseen(left.evidence, left.epoch, INTERRUPTED))
