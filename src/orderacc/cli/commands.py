@@ -21,6 +21,7 @@ COMMAND_MODULES: Final = {
     "simulate": "orderacc.cli.simulate",
     "eval": "orderacc.cli.eval",
     "serve-vlm": "orderacc.cli.serve_vlm",
+    "recall": "orderacc.cli.recall",
     "token": "orderacc.cli.token",
 }
 """Command name to module, in the order `--help` lists them. Each module has a `typer.Typer` named `app`: with one
