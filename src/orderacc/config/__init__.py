@@ -25,10 +25,10 @@ from orderacc.config.schema import (
     StationConfig,
     TelemetryConfig,
     TrackingConfig,
-    ValidationConfig,
 )
 from orderacc.config.secrets import SecretText
 from orderacc.config.storage import ClipsConfig, FolderObjects, S3Objects, SpoolConfig, StorageConfig
+from orderacc.config.validation import SemanticServiceConfig, ValidationConfig
 from orderacc.config.vlm import RemoteVlmConfig, VlmConfig
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "ScalingConfig",
     "SecretText",
     "SelectionConfig",
+    "SemanticServiceConfig",
     "SimulatorSource",
     "Source",
     "SpoolConfig",

@@ -14,6 +14,7 @@ from orderacc.config.scaling import Scaling, ScalingConfig
 from orderacc.config.secrets import SecretText, url_with
 from orderacc.config.section import InputFile, Interval, ModelName, OutputFile, Seconds, Section, Share
 from orderacc.config.storage import StorageConfig, Upload
+from orderacc.config.validation import ValidationConfig
 from orderacc.config.vlm import VlmConfig
 
 
@@ -215,15 +216,6 @@ class TrackingConfig(Section):
     """A number corrected within this time was misread, not swapped."""
     unread_after: Seconds = 3.0
     """A slip in clear view for this long without giving its number is a slip of its own."""
-
-
-class ValidationConfig(Section):
-    """How what was seen is compared with what was paid for."""
-
-    strategy: Literal["exact", "semantic", "hybrid"] = "hybrid"
-    """`exact`: equal names; `semantic`: likeness; `hybrid`: equal names first, likeness for the rest."""
-    threshold: Share = 0.85
-    """Least likeness at which two names are the same thing."""
 
 
 class ResultsConfig(Section):

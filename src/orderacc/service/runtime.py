@@ -22,6 +22,7 @@ from orderacc.service.judging import JudgeSettings, OrderJudge
 from orderacc.service.station import RECORDING_EPOCH, Eyes, Station
 from orderacc.simulator.menu import DEMO_ITEMS
 from orderacc.tracking.settings import TrackerSettings
+from orderacc.validation.semantic_service import SemanticService
 
 if TYPE_CHECKING:
     from orderacc.capture import FrameSource
@@ -48,6 +49,7 @@ class Runtime:
         batcher: The way to all of them; run by the pipeline.
         judge: Judges orders of every station.
         config: What all of it was made from.
+        semantics: Asked about names in doubt; None for nobody.
     """
 
     detector: Detector
@@ -56,6 +58,7 @@ class Runtime:
     batcher: VlmBatcher
     judge: OrderJudge
     config: JudgingConfig
+    semantics: SemanticService | None = None
 
     @classmethod
     def load(cls, config: JudgingConfig, menu: Menu | None = None) -> Runtime:
@@ -89,8 +92,10 @@ class Runtime:
         )
         slip_reader = SharedSlipReader(_slip_reader(config.models))
         versions = ModelVersions(detector.model_id, slip_reader.model_id, vlm.label)
-        judge = OrderJudge(vlm.batcher, menu, settings, versions)
-        return cls(detector, slip_reader, vlm.engine, vlm.batcher, judge, config)
+        service = config.validation.semantic_service
+        semantics = SemanticService(service) if service else None
+        judge = OrderJudge(vlm.batcher, menu, settings, versions, semantics)
+        return cls(detector, slip_reader, vlm.engine, vlm.batcher, judge, config, semantics)
 
     def station(
         self,
@@ -131,6 +136,8 @@ class Runtime:
     async def aclose(self) -> None:
         """Let the models go."""
         await self.batcher.aclose()
+        if self.semantics is not None:
+            await self.semantics.aclose()
 
 
 def tracker_settings(config: TrackingConfig) -> TrackerSettings:
