@@ -89,6 +89,30 @@ class SpoolConfig(Section):
     """Longest wait between attempts while the store does not answer."""
 
 
+class KeepConfig(Section):
+    """How long and how much of one kind."""
+
+    days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+    """Older ones go; none by age when left out."""
+    max_mb: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    """The oldest go when all of them take more; none by size when left out."""
+
+
+class RetentionConfig(Section):
+    """How long things are kept. What is still to be judged or reviewed stays."""
+
+    frames: KeepConfig = KeepConfig(days=30)
+    """Frames that orders were judged by."""
+    clips: KeepConfig = KeepConfig(days=7)
+    """Clips of orders."""
+    verdicts: KeepConfig = KeepConfig(days=365)
+    """Verdicts with their reviews and POS orders. With a verdict go its frames and clips."""
+    log_days: Annotated[float, Field(gt=0, le=36_500)] = 30.0
+    """Events, and messages that have been delivered or given up."""
+    every_min: Annotated[float, Field(gt=0, le=10_080)] = 60.0
+    """Minutes from one clean-up to the next."""
+
+
 class StorageConfig(Section):
     """What is kept, and where."""
 
@@ -104,3 +128,5 @@ class StorageConfig(Section):
     """Store a short video of every order whose evidence is stored; none when left out."""
     spool: SpoolConfig = SpoolConfig()
     """Objects on their way."""
+    retention: RetentionConfig = RetentionConfig()
+    """How long things are kept."""

@@ -73,7 +73,7 @@ class _Connection(aiosqlite.Connection):
 
     async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` with the connection in its thread."""
-        return cast("T", await self._execute(work, self._conn))
+        return cast("T", await self._execute(work, self._conn))  # type: ignore[no-untyped-call]
 
 
 class Database:
@@ -96,21 +96,23 @@ class Database:
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, path: Path) -> Self:
+    async def open(cls, path: Path, *, mend: bool = True) -> Self:
         """Open a file, made if missing.
 
-        A damaged one is set aside under a name that says so, and a new one is begun.
+        Args:
+            path: The file.
+            mend: Set a damaged one aside, under a name that says so, and begin a new one.
 
         Raises:
             StorageError: `storage_newer` if a later version of this program made it; `storage_full` or
-                `storage_failed` if it cannot be written.
+                `storage_failed` if it cannot be written; `storage_corrupt` if it is damaged and not to be mended.
         """
         self = cls(path)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         try:
             await self._connect(check=True)
         except sqlite3.Error as error:
-            if not is_corrupt(error):
+            if not (mend and is_corrupt(error)):
                 raise storage_error(error, path) from error
             await self._begin_anew(str(error))
         self._writing = asyncio.create_task(self._write_groups())
@@ -175,6 +177,11 @@ class Database:
                 self._wanted.set()
             raise storage_error(error, self.path) from error
 
+    async def forget_log(self) -> None:
+        """Empty the write-ahead log into the file, so that what was removed is in neither; a busy log stays."""
+        if self._writer is not None:
+            await self._writer.call(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
     async def aclose(self) -> None:
         """Write what is waiting and close the file."""
         self._closing = True
@@ -194,7 +201,7 @@ class Database:
             raise
         self._reader = reader
 
-    async def _connect_writer(self, *, check: bool) -> None:
+    async def _connect_writer(self, *, check: bool) -> _Connection:
         writer = _Connection(partial(sqlite3.connect, self.path, isolation_level=None), 64)
         try:
             await writer
@@ -205,6 +212,7 @@ class Database:
             await _close(writer)
             raise
         self._writer = writer
+        return writer
 
     async def _disconnect(self) -> None:
         # From here on nobody finds them; what is under way in their threads is finished first.
@@ -265,9 +273,8 @@ class Database:
             failed, self._writer = self._writer, None
             if failed is not None:
                 await _close(failed)
-            await self._connect_writer(check=False)
-            assert self._writer is not None  # noqa: S101  it has just been made
-            await self._writer.call(_probe)
+            writer = await self._connect_writer(check=False)
+            await writer.call(_probe)
         except sqlite3.Error as error:
             if is_corrupt(error):
                 await self._begin_anew(str(error))

@@ -107,7 +107,7 @@ def record_verdict(connection: sqlite3.Connection, verdict: Verdict, messages: I
         )
     connection.execute("UPDATE visits SET state = 'judged' WHERE visit_id = ?", (verdict.verdict_id,))
     add_event(connection, "verdict", verdict.station_id, subject=verdict.verdict_id, revision=verdict.revision)
-    add_messages(connection, messages)
+    add_messages(connection, messages, verdict.verdict_id)
     return True
 
 
@@ -176,7 +176,7 @@ def begin(connection: sqlite3.Connection) -> int:
     faster than visits do.
     """
     (last,) = connection.execute("SELECT coalesce(max(last_visit), 0) FROM stations").fetchone()
-    return max(int(time.time()), last + 1)
+    return max(int(time.time()), int(last) + 1)
 
 
 def _count_visit(connection: sqlite3.Connection, station_id: str, number: int) -> None:

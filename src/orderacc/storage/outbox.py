@@ -53,13 +53,15 @@ class OutboxEntry:
     last_error: str | None
 
 
-def add_messages(connection: sqlite3.Connection, messages: Iterable[OutboxMessage]) -> None:
-    """Add messages within the caller's transaction; one whose key is there already is that message."""
+def add_messages(
+    connection: sqlite3.Connection, messages: Iterable[OutboxMessage], verdict_id: str | None = None
+) -> None:
+    """Add messages, about a verdict, within the caller's transaction; one whose key is there already is that one."""
     now = time.time()
     connection.executemany(
-        "INSERT INTO outbox (sink, station_id, key, body, created_at, next_at) VALUES (?, ?, ?, ?, ?, ?)"
+        "INSERT INTO outbox (sink, station_id, key, body, created_at, next_at, verdict_id) VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (sink, key) DO NOTHING",
-        [(one.sink, one.station_id, one.key, written(one.body), now, now) for one in messages],
+        [(one.sink, one.station_id, one.key, written(one.body), now, now, verdict_id) for one in messages],
     )
 
 

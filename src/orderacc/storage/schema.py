@@ -37,6 +37,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # what is purged is not to be read off the disk
     connection.execute(f"PRAGMA journal_size_limit = {LARGEST_WAL}")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     steps = migrations()

@@ -74,6 +74,12 @@ CREATE TABLE reviews (
 );
 CREATE INDEX reviews_by_verdict ON reviews (verdict_id, review_id);
 
+-- Visits somebody still wants to look at, or that wait for their verdict.
+CREATE VIEW needed AS
+    SELECT verdict_id AS visit_id FROM reviews AS one
+    WHERE opinion = 'open' AND review_id = (SELECT max(review_id) FROM reviews WHERE verdict_id = one.verdict_id)
+    UNION SELECT visit_id FROM visits WHERE state <> 'judged';
+
 -- Objects in the store that belong to a visit; `kind` is frames, clips or verdicts.
 CREATE TABLE objects (
     key TEXT PRIMARY KEY,
@@ -95,6 +101,7 @@ CREATE TABLE events (
     body TEXT
 );
 CREATE INDEX events_by_time ON events (at);
+CREATE INDEX events_by_subject ON events (subject);
 
 -- What is still to be told to the outside; times are seconds since 1970.
 CREATE TABLE outbox (
@@ -109,7 +116,9 @@ CREATE TABLE outbox (
     state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead')),
     settled_at REAL,
     last_error TEXT,
+    verdict_id TEXT,
     UNIQUE (sink, key)
 );
+CREATE INDEX outbox_by_verdict ON outbox (verdict_id);
 CREATE INDEX outbox_pending ON outbox (sink, station_id, id) WHERE state = 'pending';
 CREATE INDEX outbox_by_time ON outbox (created_at) WHERE state <> 'pending';

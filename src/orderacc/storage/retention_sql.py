@@ -1,0 +1,181 @@
+"""What the retention asks of the journal's tables, and how it removes rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """An object that may go."""
+
+    key: str
+    kind: str
+    visit_id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """Visits that go with all that belongs to them.
+
+    Attributes:
+        visits: Their ids, the oldest first.
+        kept: How many others stay because they are needed.
+    """
+
+    visits: tuple[str, ...]
+    kept: int
+
+
+def old_verdicts(connection: sqlite3.Connection, before: str, most: int | None) -> Doomed:
+    """Verdicts that are too old, and the oldest of too many.
+
+    Args:
+        connection: To the journal.
+        before: Recorded before this time; none by age when empty.
+        most: Bytes that all verdicts may take; None for any number.
+    """
+    rows = connection.execute(
+        "WITH sizes AS (SELECT verdict_id, max(recorded_at) AS at, sum(length(body)) AS size FROM verdicts"
+        " GROUP BY verdict_id),"
+        " running AS (SELECT verdict_id, at, sum(size) OVER (ORDER BY at DESC, verdict_id) AS upto FROM sizes)"
+        " SELECT verdict_id, verdict_id IN needed FROM running"
+        " WHERE at < :before OR (:most IS NOT NULL AND upto > :most) ORDER BY at, verdict_id",
+        {"before": before, "most": most},
+    )
+    return _doomed(rows)
+
+
+def named_verdicts(connection: sqlite3.Connection, order: str | None, span: tuple[str, str]) -> Doomed:
+    """Verdicts of an order, or of a time, or of an order within a time.
+
+    Args:
+        connection: To the journal.
+        order: Verdict id, number on the slip or POS order id; None for all.
+        span: From and until; compared with when the visit ended, or else when its verdict was recorded.
+    """
+    rows = connection.execute(
+        "SELECT DISTINCT verdict_id, verdict_id IN needed FROM verdicts"
+        " WHERE coalesce(closed_at, recorded_at) >= :since AND coalesce(closed_at, recorded_at) < :until"
+        " AND (:order IS NULL OR :order IN (verdict_id, slip_text, order_id)) ORDER BY seq",
+        {"order": order, "since": span[0], "until": span[1]},
+    )
+    return _doomed(rows)
+
+
+def old_objects(connection: sqlite3.Connection, kind: str, before: str, most: int | None) -> list[ObjectRow]:
+    """Objects of a kind that are too old, and the oldest of too many; the oldest first."""
+    rows = connection.execute(
+        "WITH running AS (SELECT *, sum(bytes) OVER (ORDER BY stored_at DESC, key) AS upto FROM objects"
+        " WHERE kind = :kind)"
+        " SELECT key, kind, visit_id, bytes FROM running"
+        " WHERE (stored_at < :before OR (:most IS NOT NULL AND upto > :most)) AND visit_id NOT IN needed"
+        " ORDER BY stored_at, key",
+        {"kind": kind, "before": before, "most": most},
+    )
+    return [ObjectRow(*row) for row in rows]
+
+
+def objects_of(connection: sqlite3.Connection, visits: Sequence[str]) -> list[ObjectRow]:
+    """All objects of some visits."""
+    rows = connection.execute(
+        f"SELECT key, kind, visit_id, bytes FROM objects WHERE visit_id IN ({_marks(visits)})",  # noqa: S608  marks only
+        tuple(visits),
+    )
+    return [ObjectRow(*row) for row in rows]
+
+
+def remove_objects(connection: sqlite3.Connection, keys: Sequence[str]) -> None:
+    """Forget objects."""
+    connection.executemany("DELETE FROM objects WHERE key = ?", [(key,) for key in keys])
+
+
+def remove_visits(connection: sqlite3.Connection, visits: Sequence[str]) -> None:
+    """Forget visits with their verdicts, reviews, events and messages."""
+    for visit_id in visits:
+        for statement in (
+            "DELETE FROM outbox WHERE verdict_id = ?",
+            "DELETE FROM events WHERE subject = ?",
+            "DELETE FROM reviews WHERE verdict_id = ?",
+            "DELETE FROM verdicts WHERE verdict_id = ?",
+            "DELETE FROM visits WHERE visit_id = ?",
+        ):
+            connection.execute(statement, (visit_id,))
+
+
+def count_log(connection: sqlite3.Connection, log: str, orders: str) -> tuple[int, int]:
+    """How many events and messages, and how many POS orders, are older than that."""
+    (events,) = connection.execute("SELECT count(*) FROM events WHERE at < ?", (log,)).fetchone()
+    (messages,) = connection.execute(
+        "SELECT count(*) FROM outbox WHERE state <> 'pending' AND created_at < ?", (_seconds(log),)
+    ).fetchone()
+    (received,) = connection.execute("SELECT count(*) FROM orders WHERE received_at < ?", (orders,)).fetchone()
+    return int(events + messages), int(received)
+
+
+def remove_log(connection: sqlite3.Connection, log: str, orders: str) -> tuple[int, int]:
+    """Forget events and settled messages, and POS orders, that are older than that; how many."""
+    events = connection.execute("DELETE FROM events WHERE at < ?", (log,)).rowcount
+    messages = connection.execute(
+        "DELETE FROM outbox WHERE state <> 'pending' AND created_at < ?", (_seconds(log),)
+    ).rowcount
+    received = connection.execute("DELETE FROM orders WHERE received_at < ?", (orders,)).rowcount
+    return events + messages, received
+
+
+def count_orders(connection: sqlite3.Connection, order: str | None, span: tuple[str, str]) -> int:
+    """How many versions of POS orders bear a number, or were received in a time."""
+    (count,) = connection.execute(
+        f"SELECT count(*) FROM orders WHERE {_ORDERS}",  # noqa: S608  it is ours
+        {"order": order, "since": span[0], "until": span[1]},
+    ).fetchone()
+    return int(count)
+
+
+def remove_orders(connection: sqlite3.Connection, order: str | None, span: tuple[str, str]) -> int:
+    """Forget POS orders that bear a number, or were received in a time; how many versions."""
+    connection.execute(
+        "DELETE FROM events WHERE kind = 'order' AND at >= :since AND at < :until"
+        " AND (:order IS NULL OR :order IN (body ->> '$.order_id', body ->> '$.display_id'))",
+        {"order": order, "since": span[0], "until": span[1]},
+    )
+    return connection.execute(
+        f"DELETE FROM orders WHERE {_ORDERS}",  # noqa: S608  it is ours
+        {"order": order, "since": span[0], "until": span[1]},
+    ).rowcount
+
+
+def give_back(connection: sqlite3.Connection) -> None:
+    """Return free pages to the disk."""
+    connection.execute("PRAGMA incremental_vacuum").fetchall()
+
+
+_ORDERS: Final = (
+    "received_at >= :since AND received_at < :until AND (:order IS NULL OR :order IN (order_id, display_id))"
+)
+
+
+def _doomed(rows: sqlite3.Cursor) -> Doomed:
+    free: list[str] = []
+    kept = 0
+    for visit_id, needed in rows:
+        if needed:
+            kept += 1
+        else:
+            free.append(visit_id)
+    return Doomed(tuple(free), kept)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp() if moment else 0.0
