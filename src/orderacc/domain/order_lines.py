@@ -162,7 +162,7 @@ def _added_up(lines: Sequence[OrderLine], *, visible: bool) -> tuple[Item, ...]:
     counts: dict[str, int] = {}
     names: dict[str, str] = {}
     for line in lines:
-        above = tuple(_above(line, known))
+        above = tuple(combos_above(line, known))
         chain = (line, *above)
         if line.line_id in combos or any(one.voided for one in chain):
             continue
@@ -177,8 +177,16 @@ def _added_up(lines: Sequence[OrderLine], *, visible: bool) -> tuple[Item, ...]:
     return tuple(Item(names[key], quantity) for key, quantity in counts.items())
 
 
-def _above(line: OrderLine, known: Mapping[str, OrderLine]) -> Iterator[OrderLine]:
-    """The combos a line is a part of, the nearest first."""
+def combos_above(line: OrderLine, known: Mapping[str, OrderLine]) -> Iterator[OrderLine]:
+    """The combos a line is a part of, the nearest first.
+
+    Args:
+        line: The line.
+        known: The order's lines by their ids.
+
+    Raises:
+        ValueError: If a combo is not there, or combos are nested too deeply or in a circle.
+    """
     first = line
     for _ in range(DEEPEST):
         if line.parent_line_id is None:

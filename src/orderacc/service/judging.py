@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from orderacc.domain.packing import packed
 from orderacc.domain.verdicts import FrameRef, Verdict
 from orderacc.errors import OrdersError
 from orderacc.service.asking import DEFAULT_POLICY, HOLD_BACK, asking_order, frames_affordable, one_may_do
@@ -192,6 +193,7 @@ class OrderJudge:
             return
         if order is None or order.state == "cancelled":
             return
+        order = packed(order, self._menu)
         sequence = asking_order(evidence.frames)
         if not outlook.gone:
             if not one_may_do(sequence, order.items, self._menu):
@@ -227,6 +229,7 @@ class OrderJudge:
         if order is None:
             return undetermined("no_order")
         case.heard.order = order
+        order = packed(order, self._menu)
         if order.state == "cancelled":
             verdict = undetermined("cancelled", expected=order.items)
         elif not evidence.frames:
