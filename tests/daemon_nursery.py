@@ -37,7 +37,7 @@ from orderacc.testing import BlankSource, PerfectObserver, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
 from staged_stations import HASTY
 
-ORDERS = 2
+ORDERS = 3
 """Shown at each of the two stations in a life."""
 
 

@@ -44,6 +44,7 @@ def open_visit(connection: sqlite3.Connection, visit: OpenedVisit) -> None:
         " WHERE state = 'open' AND slip_text IS NOT excluded.slip_text",
         (visit.visit_id, visit.station_id, visit.number, visit.slip_text, visit.opened_at),
     ).rowcount
+    _settle_visit(connection, visit.visit_id)
     _count_visit(connection, visit.station_id, visit.number)
     if changed:
         told = {"visit_id": visit.visit_id, "slip_text": visit.slip_text, "opened_at": visit.opened_at}
@@ -67,6 +68,7 @@ def close_visit(connection: sqlite3.Connection, visit: ClosedVisit) -> None:
             written(asdict(visit)),
         ),
     ).rowcount
+    _settle_visit(connection, visit.visit_id)
     _count_visit(connection, visit.station_id, visit.number)
     if changed:
         told = {"visit_id": visit.visit_id, "slip_text": visit.slip_text, "closed_at": visit.closed_at}
@@ -98,6 +100,7 @@ def record_verdict(connection: sqlite3.Connection, verdict: Verdict, messages: I
             written(verdict.to_dict()),
         ),
     ).rowcount
+    _settle_visit(connection, str(verdict.verdict_id))
     if not fresh:
         return False
     if latest and newest is not None:
@@ -105,7 +108,6 @@ def record_verdict(connection: sqlite3.Connection, verdict: Verdict, messages: I
             "UPDATE verdicts SET latest = 0 WHERE verdict_id = ? AND revision < ?",
             (verdict.verdict_id, verdict.revision),
         )
-    connection.execute("UPDATE visits SET state = 'judged' WHERE visit_id = ?", (verdict.verdict_id,))
     add_event(connection, "verdict", verdict.station_id, subject=verdict.verdict_id, revision=verdict.revision)
     add_messages(connection, messages, verdict.verdict_id)
     return True
@@ -177,6 +179,15 @@ def begin(connection: sqlite3.Connection) -> int:
     """
     (last,) = connection.execute("SELECT coalesce(max(last_visit), 0) FROM stations").fetchone()
     return max(int(time.time()), int(last) + 1)
+
+
+def _settle_visit(connection: sqlite3.Connection, visit_id: str) -> None:
+    """A visit with a verdict is judged, whichever of the two came first."""
+    connection.execute(
+        "UPDATE visits SET state = 'judged' WHERE visit_id = :visit AND state <> 'judged'"
+        " AND EXISTS (SELECT 1 FROM verdicts WHERE verdict_id = :visit)",
+        {"visit": visit_id},
+    )
 
 
 def _count_visit(connection: sqlite3.Connection, station_id: str, number: int) -> None:
