@@ -8,14 +8,16 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import aiomqtt
+import paho.mqtt.client as paho
 import pytest
 from aiohttp import web
+from paho.mqtt.enums import CallbackAPIVersion
 
 from orderacc.notify.signature import verify
 
@@ -194,23 +196,25 @@ class Subscriber:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self.connected = asyncio.Event()
+        self.connected = threading.Event()
         self.heard: list[tuple[str, bytes, bool]] = []
 
-    async def run(self) -> None:
-        while True:
-            try:
-                async with aiomqtt.Client(
-                    "127.0.0.1", self._port, identifier="subscriber", clean_session=False, keepalive=5
-                ) as client:
-                    await client.subscribe("orderacc/#", qos=1)
-                    self.connected.set()
-                    async for message in client.messages:
-                        assert isinstance(message.payload, bytes)
-                        self.heard.append((str(message.topic), message.payload, message.retain))
-            except aiomqtt.MqttError:
-                self.connected.clear()
-                await asyncio.sleep(0.02)
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen in a thread while the block runs."""
+        client = paho.Client(CallbackAPIVersion.VERSION2, "subscriber", clean_session=False)
+        client.reconnect_delay_set(min_delay=0.02, max_delay=0.05)
+        client.on_connect = lambda *_: client.subscribe("orderacc/#", 1)
+        client.on_subscribe = lambda *_: self.connected.set()
+        client.on_disconnect = lambda *_: self.connected.clear()
+        client.on_message = lambda _, __, one: self.heard.append((one.topic, one.payload, one.retain))
+        client.connect_async("127.0.0.1", self._port, keepalive=5)
+        client.loop_start()
+        try:
+            yield
+        finally:
+            client.disconnect()
+            client.loop_stop()
 
     def verdicts(self) -> list[dict[str, Any]]:
         return [json.loads(payload) for topic, payload, _ in self.heard if topic.endswith("/verdict")]
@@ -223,10 +227,6 @@ class Subscriber:
 async def subscriber(port: int) -> AsyncIterator[Subscriber]:
     """A subscriber while the block runs."""
     one = Subscriber(port)
-    task = asyncio.create_task(one.run())
-    try:
-        await asyncio.wait_for(one.connected.wait(), 20)
+    with one.listening():
+        await eventually(one.connected.is_set)
         yield one
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
