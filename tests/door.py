@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -74,7 +75,8 @@ class Door:
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             headers.setdefault("Content-Type", "application/json")
-        async with self.session.request(method, self.address + path, data=body, headers=headers, **more) as answer:
+        data = None if body is None else io.BytesIO(body)
+        async with self.session.request(method, self.address + path, data=data, headers=headers, **more) as answer:
             return Answer(answer.status, answer.headers, await answer.read())
 
     async def get(self, path: str, **more: Any) -> Answer:

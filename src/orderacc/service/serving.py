@@ -128,7 +128,7 @@ class Serving:
                 name: (str(health.phase), tuple(map(str, health.warnings)))
                 for name, health in self.stations.health().items()
             }
-            gone = {name: ("removed", ()) for name in known.keys() - now.keys()}
+            gone = dict.fromkeys(known.keys() - now.keys(), ("removed", ()))
             for name, (phase, warnings) in (now | gone).items():
                 if known.get(name) != (phase, warnings):
                     # A ledger that refuses now is told later; it says itself what is wrong with it.
