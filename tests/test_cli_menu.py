@@ -118,7 +118,9 @@ def test_json_of_a_menu_that_is_right(write, capsys):
 
 
 def test_items_without_a_class_are_named(write, capsys):
-    path = write("items: [Pie, {name: Napkin, verifiability: ignore}, {name: Cola, group: cola}]")
+    path = write(
+        "items: [Pie, {name: Napkin, verifiability: ignore}, {name: Cola, group: cola}, {name: Meal, contains: [Cola]}]"
+    )
     assert check(path, "--detector", "demo-detector") == 0
     assert "No class of the detector covers Pie: there the model's word alone counts." in capsys.readouterr().out
 

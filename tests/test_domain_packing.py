@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from orderacc import Item, Menu, MenuItem, Order, judge
 from orderacc.domain.orders import OrderLine
 from orderacc.domain.packing import packed
+from orderacc.domain.verdicts import SeenItem
 
 MENU = Menu(
     (
@@ -67,6 +68,13 @@ def test_a_box_alone_is_looked_for_and_an_open_combo_alone_is_its_contents():
     sent = order(line("1", "Kids Box"), line("2", "Burger Meal"))
     seen = [Item("Kids Box"), Item("Burger"), Item("Small Fries"), Item("Cola")]
     assert judge(packed(sent, MENU).items, seen, menu=MENU).status == "accurate"
+
+
+def test_a_combo_the_model_names_is_seen_as_its_contents():
+    meal = [Item("Burger"), Item("Fries"), Item("Cola")]
+    assert judge(meal, [SeenItem("Burger Meal", 1, 0.9), SeenItem("Burger Meal", 0)], menu=MENU).status == "accurate"
+    assert judge(meal, [*meal, SeenItem("Burger Meal", 0, 0.1)], menu=MENU).status == "accurate"
+    assert judge([Item("Burger Meal")], [SeenItem("Burger Meal", 2)], menu=MENU).status == "inaccurate"
 
 
 def test_boxes_within_boxes_are_one():

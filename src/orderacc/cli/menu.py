@@ -92,7 +92,8 @@ def _summary(read: MenuFile, detector: str | None) -> str:
     items = read.menu.items
     spellings = sum(1 + len(item.aliases) for item in items)
     lines = [f"{read.document.file}: {len(items)} items, {spellings} names. Nothing is wrong."]
-    alone = [item.name for item in items if item.group is None and item.verifiability == "visible"]
+    found = [item for item in items if item.verifiability == "visible" and item.container != "open"]
+    alone = [item.name for item in found if item.group is None]
     if detector is not None and alone:
         shown = ", ".join(alone[:8]) + (f" and {len(alone) - 8} more" if len(alone) > 8 else "")
         lines.append(f"No class of the detector covers {shown}: there the model's word alone counts.")

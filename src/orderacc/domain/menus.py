@@ -7,13 +7,16 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from orderacc.domain.orders import Item
+    from orderacc.domain.verdicts import SeenItem
+
+AnyItem = TypeVar("AnyItem", bound="Item | SeenItem")
 
 Verifiability: TypeAlias = Literal["visible", "occluded", "ignore"]
 
@@ -121,6 +124,7 @@ class Menu:
     _hash: int = field(init=False, repr=False, compare=False)
     _own_words: Mapping[str, str] = field(init=False, repr=False, compare=False)
     _foreign: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+    _has_combos: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         own_words = dict(_own_words(self.synonyms))
@@ -128,6 +132,7 @@ class Menu:
         pattern = r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)"
         object.__setattr__(self, "_own_words", own_words)
         object.__setattr__(self, "_foreign", re.compile(pattern, re.IGNORECASE) if own_words else None)
+        object.__setattr__(self, "_has_combos", any(item.contains for item in self.items))
         object.__setattr__(self, "_found", _index(self))
         object.__setattr__(self, "_hash", hash((self.items, self.synonyms)))
         for item in self.items:
@@ -198,15 +203,17 @@ class Menu:
             self.find(name) is first for name in second.look_alikes
         )
 
-    def unpacked(self, items: Iterable[Item]) -> tuple[Item, ...]:
+    def unpacked(self, items: Iterable[AnyItem]) -> tuple[AnyItem, ...]:
         """What a camera finds of an order: open combos as their contents, closed ones as they stand.
 
         Args:
-            items: Lines of an order.
+            items: Lines of an order, or of what was seen.
 
         Returns:
             Lines, those a combo stood for in its place; repeated names are not added up.
         """
+        if not self._has_combos:
+            return tuple(items)
         return tuple(part for item in items for part in self._unpack(item))
 
     def encloses(self, outer: str, inner: str) -> bool:
@@ -216,7 +223,7 @@ class Menu:
             return False
         return any(inside is wanted for inside in _within(item, self.find))
 
-    def _unpack(self, item: Item) -> Iterator[Item]:
+    def _unpack(self, item: AnyItem) -> Iterator[AnyItem]:
         known = self.find(item.name)
         if known is None or not known.contains or known.container == "closed":
             yield item

@@ -10,7 +10,7 @@ from orderacc.domain.verdicts import SeenItem
 from orderacc.validation.normalise import take_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from orderacc.domain.menus import Menu, MenuItem
     from orderacc.domain.orders import Item
@@ -56,7 +56,7 @@ class Side:
 
 def identify(name: str, menu: Menu | None) -> tuple[str, str]:
     """A key that is equal for names of the same thing, and the name to write in a verdict."""
-    key, written, _ = _identify(name, menu)
+    key, written, _ = look_up(name, menu)
     return key, written
 
 
@@ -85,7 +85,7 @@ def seen_side(seen: Iterable[Item | SeenItem], menu: Menu | None) -> Side:
     """What was on the counter. Lines with quantity 0 say what was not."""
     lines: dict[str, Line] = {}
     side = Side()
-    for item in seen:
+    for item in _as_parts(seen, menu):
         confidence = item.confidence if isinstance(item, SeenItem) else 1.0
         if not item.quantity:
             key, name = identify(item.name, menu)
@@ -99,9 +99,17 @@ def seen_side(seen: Iterable[Item | SeenItem], menu: Menu | None) -> Side:
     return side
 
 
+def _as_parts(seen: Iterable[Item | SeenItem], menu: Menu | None) -> Iterator[Item | SeenItem]:
+    """What was seen, open combos as their contents; that there is none says nothing about these."""
+    for item in seen:
+        parts = (item,) if menu is None else menu.unpacked((item,))
+        if item.quantity or parts == (item,):
+            yield from parts
+
+
 def _line_of(name: str, menu: Menu | None, lines: dict[str, Line], side: Side, quantity: int) -> Line | None:
     """The line a name belongs to; None, and counted, for what nobody asks about."""
-    key, written, item = _identify(name, menu)
+    key, written, item = look_up(name, menu)
     if item is not None and item.verifiability == "ignore":
         side.ignored[written] = side.ignored.get(written, 0) + quantity
         return None
@@ -114,7 +122,8 @@ def _line_of(name: str, menu: Menu | None, lines: dict[str, Line], side: Side, q
 
 
 @lru_cache(maxsize=8192)
-def _identify(name: str, menu: Menu | None) -> tuple[str, str, MenuItem | None]:
+def look_up(name: str, menu: Menu | None) -> tuple[str, str, MenuItem | None]:
+    """`identify`, with the item of the menu; the same name is looked up once."""
     if menu is None:
         return take_apart(name).key, name.strip(), None
     own = take_apart(menu.in_own_words(name))
