@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from messy_answers import ANSWERS
 from orderacc import Item
 from orderacc.vlm.answer import MAX_CHARS, parse_answer, read_answer
 from orderacc.vlm.prompt import format_answer
@@ -124,6 +125,11 @@ def test_messy_answers(text: str, expected: dict[str, int]) -> None:
     assert {item.name: item.quantity for item in parse_answer(text)} == expected
 
 
+@pytest.mark.parametrize(("text", "expected"), ANSWERS.items(), ids=[repr(text)[:60] for text in ANSWERS])
+def test_more_messy_answers(text: str, expected: dict[str, int]) -> None:
+    assert {item.name: item.quantity for item in parse_answer(text)} == expected
+
+
 @pytest.mark.parametrize(
     ("text", "understood"),
     [
@@ -133,6 +139,10 @@ def test_messy_answers(text: str, expected: dict[str, int]) -> None:
         ("None.", True),
         ("No items visible", True),
         ("Fries: 0", True),
+        ("null", False),
+        ("<|im_end|>", False),
+        ("Error: 429 Too Many Requests", False),
+        ('{"missing":[{"name":"Cola"}]}', False),
         ('{"items":[{"name":"Fries","quantity":0}]}', True),
         ("Burger", True),
         ('{"items":[', False),

@@ -7,6 +7,7 @@ refused: pulling names out of sentences would invent items (`no fries are visibl
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ MAX_QUANTITY = 99
 """A line that claims more is not believed; sums stop there."""
 
 _END_OF_THOUGHT = "</think>"
+_SPECIAL_TOKEN = re.compile(r"<\|\w{1,40}\|>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def read_answer(text: str) -> ParsedAnswer:
     if len(text) > MAX_CHARS:
         # A line that the cut goes through would be half a name.
         text = text[:MAX_CHARS].rpartition("\n")[0] or text[:MAX_CHARS]
-    text = unicodedata.normalize("NFC", text.rpartition(_END_OF_THOUGHT)[2])
+    text = _SPECIAL_TOKEN.sub("\n", unicodedata.normalize("NFC", text.rpartition(_END_OF_THOUGHT)[2]))
     lines = read_json(text)
     nothing = lines is not None and all(quantity == 0 for _, quantity in lines)
     if lines is None:
@@ -77,6 +79,7 @@ def _add_up(lines: Iterable[tuple[str, int]]) -> tuple[Item, ...]:
     for name, quantity in lines:
         if not 1 <= quantity <= MAX_QUANTITY:
             continue
+        name = unicodedata.normalize("NFC", name)  # noqa: PLW2901  JSON may have escaped what composes
         key = name.casefold()
         names.setdefault(key, name)
         counts[key] = min(MAX_QUANTITY, counts.get(key, 0) + quantity)

@@ -23,6 +23,8 @@ _OTHER_KEYS = frozenset(
     {"total", "total_items", "total_quantity", "order", "order_id", "id", "confidence", "score", "station", "version"}
     | set(_COUNT_KEYS)
 )
+_ABSENT_KEYS = frozenset({"missing", "missing_items", "absent", "not_visible", "not_seen", "not_found", "unseen"})
+"""What is listed under these is not there."""
 
 
 class _Bare(str):
@@ -162,9 +164,12 @@ class _Reader:
                 self._lines.extend(_counts_by_name(frame))
         elif not inside:
             self._lines.extend(_strings_or_pair(frame, closed=closed))
+        if self._frames and (self._frames[-1].key or "").casefold() in _ABSENT_KEYS:
+            del self._lines[frame.mark :]
         if closed and len(self._lines) == frame.mark:
             empty = frame.kind == "[" and not frame.values
-            empty = empty or (frame.kind == "{" and all(value is _NESTED for _, value in frame.pairs.values()))
+            listed = frame.kind == "{" and not _ABSENT_KEYS & frame.pairs.keys()
+            empty = empty or (listed and all(value is _NESTED for _, value in frame.pairs.values()))
         if self._frames:
             self._put(_NESTED)
         else:

@@ -11,6 +11,7 @@ MAX_LINE_CHARS = 400
 
 _BULLET = re.compile(
     r"[•◦▪‣·✓✔✅] ?|[-*+\u2013\u2014>] ?(?=[\w(\[])|\[[ xX✓✔]?\] ?|\d{1,3}[.)] ?(?=[^\W\d_])|\d{1,3}[.)] (?=[\w(])"
+    r"|[a-z]\) ?(?=\w)"
 )
 _LABEL = re.compile(
     r"(?:the )?(?:visible |detected |menu |order |food )?(?:items?|order|answer|list|contents|result)"
@@ -21,6 +22,7 @@ _PARTS = re.compile(r" ?[,;] (?:and )?| and (?=\d|one |two |three |four |five |s
 _NAME_PAIR = re.compile(r"(?:item )?(?:name|item|product) ?[:=] ?", re.IGNORECASE)
 _COUNT_PAIR = re.compile(r"(?:quantity|qty|count|amount) ?[:=] ?(\w+)$", re.IGNORECASE)
 _JSON_SIGNS = ("{", "}", '":', "':", '["', "['", "[[")
+_MARKUP = re.compile(r"<[!/]?[a-zA-Z]")
 _RULE = frozenset("-=_*~#+ ")
 _NAME_HEADERS = frozenset({"item", "items", "name", "product", "item name", "menu item", "food", "description"})
 _COUNT_HEADERS = frozenset({"quantity", "qty", "count", "amount", "number", "qty.", "how many"})
@@ -73,8 +75,8 @@ def read_lines(text: str) -> list[tuple[str, int]]:
 
 
 def _read_line(line: str, found: _Found) -> None:
-    if any(sign in line for sign in _JSON_SIGNS):
-        # JSON that could not be read as such: its keys must not become names.
+    if any(sign in line for sign in _JSON_SIGNS) or _MARKUP.match(line):
+        # JSON that could not be read as such, or a page: their words must not become names.
         found.prose = True
         return
     if "|" in line:
@@ -129,6 +131,9 @@ def _close_pair(found: _Found) -> None:
 
 
 def _read_plain(body: str, found: _Found) -> None:
+    cells = body.casefold().split(",")
+    if len(cells) > 1 and all(cell.strip() in _NAME_HEADERS | _COUNT_HEADERS for cell in cells):
+        return
     label = _LABEL.match(body)
     text = body[label.end() :] if label else body
     parts = [part for part in _PARTS.split(text) if part]

@@ -33,7 +33,8 @@ _PIECES_OF = re.compile(r"(\d+) (?:pieces?|pcs?) of (?=\S)", re.IGNORECASE)
 _PLAIN_NUMBER = re.compile(  # 2 Big Mac, 2 7-Up, 2 6 pc Nuggets, and neither 6 pc Nuggets nor 7 Up
     rf"(\d+) (?!(?:{_UNITS})(?![^\W\d_]))(?=[^\W_\d]|\d+-[^\W\d_]|\d+ ?(?:{_UNITS}))", re.IGNORECASE
 )
-_LEADING = (_MANY, _MANY_SPACED, _MANY_AFTER_SIGN, _PIECES_OF, _PLAIN_NUMBER)
+_COUNT_FIRST = re.compile(r"(?:quantity|qty|count|amount)[ .:=]+(\d+)[ .:,]+(?=[^\W\d])", re.IGNORECASE)  # qty 2 fries
+_LEADING = (_COUNT_FIRST, _MANY, _MANY_SPACED, _MANY_AFTER_SIGN, _PIECES_OF, _PLAIN_NUMBER)
 _COUNT_WORDS = "quantity|qty|count|amount|number|x"
 
 _TAIL = r"(?: (?:items?|units?|each|visible|total))?"
@@ -53,14 +54,18 @@ _TRAILING = tuple(
 _PRICE = re.compile(rf" ?[:,|(@{_DASHES}]? ?(?:[$€£¥₹] ?\d+(?:[.,]\d+)?|\d+[.,]\d\d ?[$€£¥₹])\)?$")
 _SPOKEN = re.compile(
     r"\b(?:i|is|are|was|were|see|sees|seen|shows?|shown|contains?|containing|image|picture|photo|visible|appears?|"
-    r"there|here|this|these|that|sorry|cannot|can't|please|based|because|which|order includes)\b",
+    r"there|here|this|these|that|sorry|cannot|can't|please|based|because|which|order includes|errors?|exception|"
+    r"traceback|requests?)\b",
     re.IGNORECASE,
 )
 _LABELS = frozenset(
     {"item", "items", "name", "names", "quantity", "quantities", "qty", "count", "number", "amount", "product", "menu"}
     | {"order", "answer", "list", "contents", "summary", "json", "note", "none", "nothing", "empty", "tax", "total"}
     | {"subtotal", "grand total", "total items", "item name", "items found", "no items", "order items"}
+    | {"null", "nil", "undefined", "true", "false"}
 )
+_ABSENT = re.compile(r"(?:no|not|without|missing|none)(?: (?=[^\W\d])|$)", re.IGNORECASE)  # no onions, but No. 1 Combo
+_NEGATIVE = re.compile(rf"[:=(x{_CROSSES}] ?[\u2212-] ?\d+ ?\)?$", re.IGNORECASE)  # fries: -2
 _EDGES = " \t.,;:|\u00b7\u2022*_~`#>=\"'\u201c\u201d\u2018\u2019\u00ab\u00bb" + _DASHES
 
 
@@ -104,7 +109,7 @@ def read_entry(text: str, *, articles: bool) -> tuple[str, int | None] | None:
         The name and the quantity, None where none was written; None when it is no entry.
     """
     body = _PRICE.sub("", text.strip())
-    if len(body) > 2 * MAX_NAME_CHARS:
+    if len(body) > 2 * MAX_NAME_CHARS or _ABSENT.match(body) or _NEGATIVE.search(body):
         return None
     quantity, rest = _leading(body, articles=articles)
     if quantity is None:
