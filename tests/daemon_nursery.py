@@ -23,12 +23,12 @@ from orderacc.config import Config, ResultsConfig, SimulatorSource, StationConfi
 from orderacc.domain.menus import Menu
 from orderacc.domain.orders import Order
 from orderacc.domain.verdicts import ModelVersions
-from orderacc.orders import OrderStore
 from orderacc.selection.visits import StationTracker
 from orderacc.service import daemon, keeping
 from orderacc.service.judging import JudgeSettings, OrderJudge
 from orderacc.service.runtime import Runtime
 from orderacc.service.station import Eyes, Station
+from orderacc.service.till import PosOrders
 from orderacc.simulator.menu import DEMO_ITEMS
 from orderacc.simulator.random_script import random_script
 from orderacc.storage.journal import Journal
@@ -37,7 +37,7 @@ from orderacc.testing import BlankSource, PerfectObserver, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
 from staged_stations import HASTY
 
-ORDERS = 3
+ORDERS = 2
 """Shown at each of the two stations in a life."""
 
 
@@ -56,10 +56,6 @@ class ToldJournal(Journal):
 
     tell: Teller
 
-    async def __aenter__(self):
-        Till.journal = self
-        return await super().__aenter__()
-
     async def put_order(self, order):
         fresh = await super().put_order(order)
         self.tell("order", order.source, order.order_id, order.version)
@@ -75,13 +71,11 @@ class ToldJournal(Journal):
         return fresh
 
 
-class Till:
-    """Sends an order, and an amendment of it, when its slip is read."""
+class ScriptedBook:
+    """The box's orders, into which an order, and an amendment of it, are pushed when its slip is read."""
 
-    journal: ToldJournal
-
-    def __init__(self, source: str, script) -> None:
-        self._store = OrderStore(on_put=self._keep)
+    def __init__(self, source: str, script, pos: PosOrders) -> None:
+        self._pos = pos
         self._orders = {
             order.order_id: [Order(order.order_id, tuple(order.paid), version, source=source) for version in (1, 2)]
             for order in script.orders
@@ -89,18 +83,15 @@ class Till:
 
     async def find(self, station_id, slip_text, at=None):
         for order in self._orders.get(slip_text, ()):
-            await self._store.put(order)
-        return await self._store.find(station_id, slip_text, at)
-
-    async def _keep(self, order):
-        await self.journal.put_order(order)
+            await self._pos.store.put(order)
+        return await self._pos.store.find(station_id, slip_text, at)
 
 
 class ScriptedBuilder:
     """Makes stations on scripts of their own."""
 
-    def __init__(self, *_, **__) -> None:
-        """What is configured does not matter."""
+    def __init__(self, _runtime, config, _throttle) -> None:
+        self.orders = PosOrders(config.orders)
 
     def follow(self, config) -> None:
         """There is nothing to follow."""
@@ -108,7 +99,7 @@ class ScriptedBuilder:
     def plan(self, station):
         seed = station.source.seed
         script = random_script(seed, ORDERS, fps=5.0)
-        book = Till(f"{station.id}-{seed}", script)
+        book = ScriptedBook(f"{station.id}-{seed}", script, self.orders)
         source = partial(BlankSource, script, station.id)
 
         def make(first_visit):
