@@ -144,6 +144,8 @@ class Broker:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         lines = ["listener {port} 127.0.0.1", "persistence true", "persistence_location {folder}/", "log_type none"]
+        # What it has confirmed it has also handed on to whoever is connected, so that killing it loses nothing of that.
+        lines += ["max_inflight_messages 0", "max_queued_messages 0", "set_tcp_nodelay true"]
         if passwords:
             (folder / "passwords").write_text("crew:open-sesame\n")
             subprocess.run(["mosquitto_passwd", "-U", str(folder / "passwords")], check=True)

@@ -15,7 +15,7 @@ import pytest
 
 import ports
 from orderacc.config import MqttConfig
-from orderacc.notify import Pump, PumpPolicy, SinkState
+from orderacc.notify import Pump, PumpPolicy
 from orderacc.notify.mqtt import MqttSink, tls_context
 from orderacc.notify.sink import Delivery, Result
 from orderacc.storage.journal import Journal
@@ -100,19 +100,19 @@ async def test_a_broker_killed_under_load_hears_everything(tmp_path, port):
         async with (
             Journal.open(tmp_path / "journal.db") as journal,
             subscriber(port) as hearer,
-            running_pump(journal, config(port)) as pump,
+            running_pump(journal, config(port, timeout_sec=1.0)) as pump,
         ):
             await one.save()
-            for round_, start in enumerate(range(0, len(written), 80)):
-                await journal.outbox.add(written[start : start + 80])
+            for round_, start in enumerate(range(0, len(written), 40)):
+                await journal.outbox.add(written[start : start + 40])
                 pump.wake()
                 heard = len(hearer.heard)
-                await eventually(lambda heard=heard, more=7 * round_: len(hearer.heard) > heard + more)
+                await eventually(lambda heard=heard, more=3 * round_: len(hearer.heard) > heard + more)
                 one.kill()
-                await eventually(lambda: pump.statistics().state is SinkState.RESTING)
+                await eventually(lambda: not hearer.connected.is_set())
                 one.start()
                 await eventually(hearer.connected.is_set)
-            await eventually(lambda: len({body["key"] for body in hearer.verdicts()}) == len(written), 60)
+            await eventually(lambda: len({body["key"] for body in hearer.verdicts()}) == len(written), 30)
             await pump.settled()
             assert await journal.outbox.counts() == {("mqtt", "delivered"): len(written)}
         verdicts = hearer.verdicts()
@@ -122,7 +122,7 @@ async def test_a_broker_killed_under_load_hears_everything(tmp_path, port):
         numbers = [body["number"] for body in verdicts if body["station"] == station]
         firsts = list(dict.fromkeys(numbers))
         assert firsts == sorted(firsts)
-    print(f"{len(written)} messages, 5 kills: {len(verdicts) - len(bodies)} came twice, each with its key")
+    print(f"{len(written)} messages, 10 kills: {len(verdicts) - len(bodies)} came twice, each with its key")
 
 
 async def test_states_are_told_again_to_a_broker_that_lost_them(tmp_path, port):
