@@ -92,6 +92,26 @@ def test_items_that_no_model_covers():
     assert check_coverage(menu) == []
 
 
+def test_a_model_need_not_know_what_a_camera_cannot_find():
+    menu = Menu(
+        (
+            MenuItem("Burger"),
+            MenuItem("Napkin", verifiability="ignore"),
+            MenuItem("Toy", verifiability="occluded"),
+            MenuItem("Meal", contains=("Burger",), container="open"),
+            MenuItem("Happy Box", contains=("Burger", "Toy"), container="closed"),
+        )
+    )
+    assert menu.visible_names == ("Burger", "Happy Box")
+    assert [problem.item for problem in check_coverage(menu, vocabulary=("Burger",))] == ["Happy Box"]
+
+
+def test_a_menu_on_which_nothing_can_be_seen_is_refused(write, capsys):
+    path = write("items:\n  - {name: Napkin, verifiability: ignore}\n")
+    assert check(path) == 1
+    assert "nothing that a camera can find" in capsys.readouterr().err
+
+
 def test_findings_name_the_line_of_the_alias(write, capsys):
     path = write("items:\n  - name: Cola\n    aliases: [Pop,\n      Soda]\n  - {name: Fanta, aliases: [soda]}\n")
     assert check(path) == 1

@@ -70,7 +70,12 @@ def read_menu(path: Path | str) -> MenuFile:
         reading.check_references(items, synonyms)
     if reading.findings:
         raise ConfigError(reading.findings)
-    return MenuFile(Menu(items, synonyms), reading.document, reading.places)
+    menu = Menu(items, synonyms)
+    if not menu.visible_names:
+        raise ConfigError(
+            [reading.document.finding((), "holds nothing that a camera can find: all is hidden or ignored")]
+        )
+    return MenuFile(menu, reading.document, reading.places)
 
 
 @dataclass(slots=True)

@@ -171,6 +171,11 @@ class Menu:
         """Item names in menu order."""
         return tuple(item.name for item in self.items)
 
+    @property
+    def visible_names(self) -> tuple[str, ...]:
+        """Names of what a camera can find, in menu order: nothing hidden, no trifles, no combo seen as its parts."""
+        return tuple(item.name for item in self.items if item.verifiability == "visible" and item.container != "open")
+
     def find(self, name: str) -> MenuItem | None:
         """The item called so: by name, else by id, else by an alias that only one item has. Case and accents aside.
 

@@ -65,7 +65,7 @@ class VlmSetup:
         label, view = "", None
         if vlm.local:
             info = (store or ModelStore()).resolve(config.models.vlm, kind="vlm")
-            check_menu(info, menu.names)
+            check_menu(info, menu.visible_names)
             label, view = info.label, info.view
             loaders = list(_loaders(vlm, info.path, menu, view or DEFAULT_VLM_VIEW))
             seats += [EngineSeat(load(), make_engine=partial(asyncio.to_thread, load)) for load in loaders]
@@ -118,7 +118,8 @@ def _loaders(config: VlmConfig, folder: Path, menu: Menu, view: tuple[int, int])
 def _first_question(menu: Menu, view: tuple[int, int]) -> VlmRequest:
     """A question like those to come, about nothing."""
     grey = np.full((view[1], view[0], 3), 128, np.uint8)
-    return VlmRequest("warm-up", grey, build_prompt(menu.names), answer_grammar(menu.names), WARM_UP_TOKENS)
+    names = menu.visible_names
+    return VlmRequest("warm-up", grey, build_prompt(names), answer_grammar(names), WARM_UP_TOKENS)
 
 
 def _remote_seat(config: VlmConfig, remote: RemoteVlmConfig, menu: Menu) -> EngineSeat:
@@ -127,12 +128,12 @@ def _remote_seat(config: VlmConfig, remote: RemoteVlmConfig, menu: Menu) -> Engi
     settings = RemoteSettings(**{one.name: getattr(remote, one.name) for one in fields(RemoteSettings)})
 
     async def make_engine() -> OpenAiEngine:
-        return OpenAiEngine(settings, schema=answer_schema(menu.names))
+        return OpenAiEngine(settings, schema=answer_schema(menu.visible_names))
 
     help_role = Role.FAIL_OVER if config.spill_over_after is None else Role.SPILL_OVER
     # Every question by itself: the server batches, and a slow answer holds up no other.
     return EngineSeat(
-        OpenAiEngine(settings, schema=answer_schema(menu.names)),
+        OpenAiEngine(settings, schema=answer_schema(menu.visible_names)),
         role=help_role if config.local else Role.LOCAL,
         make_engine=make_engine,
         max_batch_size=1,

@@ -120,8 +120,8 @@ class Questions:
         self._view = view
         self._max_new_tokens = max_new_tokens
         self._patience = patience
-        self._prompt = build_prompt(menu.names)
-        self._grammar = answer_grammar(menu.names)
+        self._prompt = build_prompt(menu.visible_names)
+        self._grammar = answer_grammar(menu.visible_names)
         self._coming = 0
         self.counters = QuestionCounters()
 

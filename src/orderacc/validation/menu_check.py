@@ -67,14 +67,16 @@ def check_coverage(
     Args:
         menu: The menu.
         labels: The detector's classes; None to leave it out.
-        vocabulary: All names the model can say; None for a model that knows words in general.
+        vocabulary: All names the model can say; None for a model that knows words in general. It is not asked about
+            what a camera cannot find.
     """
     problems: list[MenuProblem] = []
+    visible = frozenset(menu.visible_names)
     for item in menu.items:
         if labels is not None and item.group is not None and item.group not in labels:
             message = f"the detector has no class {item.group!r}{_near(item.group, labels)}"
             problems.append(MenuProblem("label_unknown", item.name, message))
-        if vocabulary is not None and item.name not in vocabulary:
+        if vocabulary is not None and item.name in visible and item.name not in vocabulary:
             message = f"the model cannot say {item.name!r}{_near(item.name, vocabulary)}"
             problems.append(MenuProblem("name_unknown", item.name, message))
     return problems
