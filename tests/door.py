@@ -22,7 +22,7 @@ from orderacc.service.serving import Serving
 from staged_stations import StagedBuilder, config_of, staged, station_config
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from staged_stations import Stage
@@ -67,6 +67,7 @@ class Door:
     stage: Stage
     session: aiohttp.ClientSession
     tokens: dict[str, str] = field(default_factory=dict)
+    close: Callable[[], None] = lambda: None
 
     async def ask(
         self, method: str, path: str, body: Any = None, *, scope: str | None = "admin", **more: Any
@@ -115,5 +116,5 @@ async def opened(
         serving = Serving(api, stage.stations, OrderStore(), ledger or RecentLedger(api.keep_verdicts))
         async with anyio.create_task_group() as group, aiohttp.ClientSession() as session:
             address = await group.start(lambda *, task_status: serving.run(task_status=task_status))
-            yield Door(address, serving, stage, session, tokens)
+            yield Door(address, serving, stage, session, tokens, group.cancel_scope.cancel)
             group.cancel_scope.cancel()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import WSCloseCode, web
 
 from orderacc.api.models import EventsQuery
+from orderacc.api.parting import cut, part
 from orderacc.api.routes import Route, Scope, read_query
 
 if TYPE_CHECKING:
@@ -103,16 +104,20 @@ class EventRoutes:
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
         await answer.prepare(request)
         # Who goes away or does not read is let go; what they missed is there when they come back.
-        with suppress(ConnectionError, TimeoutError):
+        try:
             await _sent(answer, f"retry: {RETRY_MS}\n\n")
             async for event in self._events(start, missed=missed):
                 await _sent(answer, ": alive\n\n" if event is None else _as_text(event))
+        except TimeoutError:
+            cut(request)
+        except ConnectionError:
+            pass
         return answer
 
     async def _socket(self, request: web.Request, start: int, *, missed: bool) -> web.StreamResponse:
         socket = web.WebSocketResponse(heartbeat=KEEP_ALIVE, max_msg_size=LARGEST_MESSAGE)
         await socket.prepare(request)
-        sending = asyncio.create_task(self._send(socket, start, missed=missed))
+        sending = asyncio.create_task(self._send(request, socket, start, missed=missed))
         try:
             async for _ in socket:
                 pass  # a listener has nothing to say; reading notices that it goes away
@@ -122,18 +127,18 @@ class EventRoutes:
                 await sending
         return socket
 
-    async def _send(self, socket: web.WebSocketResponse, start: int, *, missed: bool) -> None:
+    async def _send(self, request: web.Request, socket: web.WebSocketResponse, start: int, *, missed: bool) -> None:
         try:
             async for event in self._events(start, missed=missed):
                 if event is not None:
                     async with asyncio.timeout(SLOW):
                         await socket.send_str(_json(event))
         except TimeoutError:
-            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too slow")
+            await part(request, socket, WSCloseCode.TRY_AGAIN_LATER, "too slow")
         except ConnectionError:
             return
         else:
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the serving ends")
+            await part(request, socket, WSCloseCode.GOING_AWAY, "the serving ends")
 
 
 async def _sent(answer: web.StreamResponse, text: str) -> None:

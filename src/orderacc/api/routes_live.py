@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from orderacc.api.models import LiveQuery
+from orderacc.api.parting import part
 from orderacc.api.routes import Route, Scope, read_query
 from orderacc.errors import RequestError, StationError
 
@@ -56,7 +57,7 @@ class LiveRoutes:
 
     def __init__(self, stations: Looked) -> None:
         self._stations = stations
-        self._open: set[web.WebSocketResponse] = set()
+        self._open: dict[web.WebSocketResponse, web.Request] = {}
 
     def routes(self) -> tuple[Route, ...]:
         """The table's part."""
@@ -79,8 +80,10 @@ class LiveRoutes:
 
     async def close(self) -> None:
         """Tell all who look on that the serving ends."""
-        for socket in tuple(self._open):
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the serving ends")
+        ending = (
+            part(request, socket, WSCloseCode.GOING_AWAY, "the serving ends") for socket, request in self._open.items()
+        )
+        await asyncio.gather(*ending)
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """`GET /v1/stations/{station_id}/live`."""
@@ -92,13 +95,13 @@ class LiveRoutes:
         # Pictures are compressed already; deflating them again only costs.
         socket = web.WebSocketResponse(heartbeat=15.0, max_msg_size=LARGEST_MESSAGE, compress=False)
         await socket.prepare(request)
-        self._open.add(socket)
-        view = _View(self._stations, station_id, socket, query)
+        self._open[socket] = request
+        view = _View(self._stations, station_id, request, socket, query)
         sending = asyncio.create_task(view.send())
         try:
             await view.listen()
         finally:
-            self._open.discard(socket)
+            del self._open[socket]
             sending.cancel()
             with suppress(asyncio.CancelledError):
                 await sending
@@ -108,9 +111,17 @@ class LiveRoutes:
 class _View:
     """One looker-on."""
 
-    def __init__(self, stations: Looked, station_id: str, socket: web.WebSocketResponse, query: LiveQuery) -> None:
+    def __init__(
+        self,
+        stations: Looked,
+        station_id: str,
+        request: web.Request,
+        socket: web.WebSocketResponse,
+        query: LiveQuery,
+    ) -> None:
         self._stations = stations
         self._station_id = station_id
+        self._request = request
         self._socket = socket
         self._query = query
         self._room = asyncio.Semaphore(IN_FLIGHT)
@@ -120,7 +131,7 @@ class _View:
         """Take acknowledgements until the connection ends."""
         async for message in self._socket:
             if message.type is not WSMsgType.TEXT or message.data != "ack":
-                await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"only ack is understood")
+                await part(self._request, self._socket, WSCloseCode.POLICY_VIOLATION, "only ack is understood")
                 return
             if self._unanswered:
                 self._unanswered -= 1
@@ -131,9 +142,9 @@ class _View:
         try:
             await self._send()
         except StationError:
-            await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the station is no more")
+            await part(self._request, self._socket, WSCloseCode.GOING_AWAY, "the station is no more")
         except TimeoutError:
-            await self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too slow")
+            await part(self._request, self._socket, WSCloseCode.TRY_AGAIN_LATER, "too slow")
         except ConnectionError:
             return
 
