@@ -21,6 +21,9 @@ COMMAND_MODULES: Final = {
     "simulate": "orderacc.cli.simulate",
     "eval": "orderacc.cli.eval",
     "serve-vlm": "orderacc.cli.serve_vlm",
+    "backup": "orderacc.cli.backup",
+    "export": "orderacc.cli.export",
+    "purge": "orderacc.cli.purge",
     "recall": "orderacc.cli.recall",
     "token": "orderacc.cli.token",
 }

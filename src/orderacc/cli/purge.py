@@ -1,0 +1,85 @@
+"""`orderacc purge`: all there is of an order, or of a time, gone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orderacc.cli.journal_files import Since, Until, moment
+
+if TYPE_CHECKING:
+    from orderacc.config import StorageConfig
+    from orderacc.storage.retention import Removal
+
+app = typer.Typer()
+
+
+@app.command()
+def purge(
+    stations: Annotated[
+        Path, typer.Option("--stations", help="The configuration.", metavar="FILE", exists=True, dir_okay=False)
+    ],
+    order: Annotated[
+        str | None, typer.Option("--order", help="Verdict id, number on the slip or POS order id.", metavar="ID")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove verdicts, reviews, frames, clips, POS orders, events and messages of an order or a time, for good.
+
+    Numbers on slips repeat: narrow them down with a time. What a review is open on stays; close the review first. The
+    daemon must be stopped; a dry run may be made while it goes on.
+
+    Example: orderacc purge --stations stations.yaml --order 384 --since 2026-11-21 --dry-run
+    """
+    import anyio
+
+    from orderacc.config import load_config
+
+    if order is None and since is None and until is None:
+        raise typer.BadParameter("name an --order, or a time with --since and --until")
+    first, last = moment(since, "--since"), moment(until, "--until")
+    config = load_config(stations).storage
+    if config is None:
+        raise typer.BadParameter(f"{stations} has no section storage: nothing is kept", param_hint="--stations")
+    removal = anyio.run(_purge, config, order, first, last, dry_run)
+    stored = ", ".join(f"{count} of {kind}" for kind, count in sorted(removal.objects.items())) or "none"
+    print(
+        f"{'would go' if dry_run else 'gone'}: verdicts: {removal.verdicts}; POS orders: {removal.orders};"
+        f" objects: {stored} ({removal.size / 1e6:.1f} MB)"
+    )
+    if removal.kept:
+        print(f"kept: {removal.kept} that a review is open on, or that are not judged yet")
+
+
+async def _purge(
+    config: StorageConfig, order: str | None, since: datetime | None, until: datetime | None, dry_run: bool
+) -> Removal:
+    from contextlib import nullcontext
+
+    from orderacc.storage.database import Database
+    from orderacc.storage.journal import FILE_NAME
+    from orderacc.storage.lock import DataLock
+    from orderacc.storage.opening import open_store, spool_folder
+    from orderacc.storage.retention import Retention
+    from orderacc.storage.spool import Spool
+    from orderacc.storage.spooled import SpooledStore
+
+    with nullcontext() if dry_run else DataLock(config.data_dir):
+        async with await Database.open(config.data_dir / FILE_NAME, mend=False) as database:
+            store = await open_store(config)
+            try:
+                folder = spool_folder(config)
+                spool = Spool(folder, store)
+                if not dry_run:
+                    await spool.open()
+                objects = SpooledStore(store, folder, spool)
+                return await Retention(database, objects.delete).purge(
+                    order=order, since=since, until=until, dry_run=dry_run
+                )
+            finally:
+                await store.aclose()
