@@ -12,7 +12,7 @@ from orderacc.domain.menus import Menu, MenuItem
 from orderacc.validation.assignment import assign
 from orderacc.validation.likeness import kinship, likeness
 from orderacc.validation.lines import identify
-from orderacc.validation.normalise import singular, take_apart
+from orderacc.validation.normalise import LONGEST, singular, take_apart
 
 THRESHOLD = 0.85
 
@@ -70,6 +70,40 @@ def test_a_name_of_a_megabyte_takes_linear_time():
     for size in (200, 100_000, 1_000_000):
         assert likeness("burger " * (size // 7), "burgre " * (size // 7)) == 0
     assert time.process_time() - started < 5
+
+
+HOSTILE = [
+    "a",
+    "e\u0301",
+    "\ufdfa",
+    "\u0345",
+    "\u00df",
+    "1/2 ",
+    "w/ ",
+    "& ",
+    "%",
+    "6 pc ",
+    "no ",
+    "'n'",
+    "#1 ",
+    "cheese",
+    "\U0001f354",
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_any_name_takes_linear_time(piece):
+    """The longest name that is taken apart takes no time; beyond, ten times the length takes ten times as long."""
+
+    def seconds(length, mark):
+        names = [f"{mark}{each}{piece * length}"[:length] for each in "xy"]
+        started = time.process_time()
+        likeness(*names)
+        return time.process_time() - started
+
+    assert min(seconds(LONGEST, mark) for mark in "abc") < 0.05
+    shorter, longer = (min(seconds(length, mark) for mark in "abc") for length in (100_000, 1_000_000))
+    assert longer < 30 * shorter + 0.05
 
 
 def test_a_menu_tells_apart_what_its_names_tell_apart():

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from orderacc.domain.verdicts import SeenItem
-from orderacc.validation.normalise import take_apart
+from orderacc.validation.normalise import LONGEST, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -124,7 +124,7 @@ def _line_of(name: str, menu: Menu | None, lines: dict[str, Line], side: Side, q
 @lru_cache(maxsize=8192)
 def look_up(name: str, menu: Menu | None) -> tuple[str, str, MenuItem | None]:
     """`identify`, with the item of the menu; the same name is looked up once."""
-    if menu is None:
+    if menu is None or len(name) > LONGEST:
         return take_apart(name).key, name.strip(), None
     own = take_apart(menu.in_own_words(name))
     item = (

@@ -108,7 +108,7 @@ class Phrase:
 def take_apart(name: str) -> Phrase:
     """Read a name; the same name is read once."""
     if len(name) > LONGEST:
-        folded = fold_name(name)
+        folded = " ".join(name.casefold().split())
         return Phrase(folded, (folded,), frozenset(), "")
     text = name
     for pattern, replacement in _REWRITES:
