@@ -8,7 +8,7 @@ from statistics import median
 import pytest
 
 from hard_orders import CASES
-from hard_pairs import ONE_THING, TWO_THINGS
+from hard_pairs import LATER_ONE_THING, LATER_TWO_THINGS, ONE_THING, TWO_THINGS
 from matching_pairs import DIFFERENT, SAME
 from orderacc import Item, Menu, judge, parse_answer
 from orderacc.domain.menus import fold_name
@@ -89,7 +89,12 @@ def test_what_judging_costs():
 
 
 def test_how_many_names_are_understood():
-    for label, same, different in (("first", SAME, DIFFERENT), ("hard", ONE_THING, TWO_THINGS)):
+    tables = {
+        "first": (SAME, DIFFERENT),
+        "hard": (ONE_THING, TWO_THINGS),
+        "later": (LATER_ONE_THING, LATER_TWO_THINGS),
+    }
+    for label, (same, different) in tables.items():
         found = [likeness(*pair) >= THRESHOLD for pairs in same.values() for pair in pairs]
         false = [likeness(*pair) >= THRESHOLD for pairs in different.values() for pair in pairs]
         precision = sum(found) / (sum(found) + sum(false))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hard_orders import CASES
-from hard_pairs import ONE_THING, TWO_THINGS
+from hard_pairs import LATER_ONE_THING, LATER_TWO_THINGS, ONE_THING, TWO_THINGS
 from matching_pairs import DIFFERENT, SAME
 from orderacc import Item, judge
 from orderacc.validation.likeness import likeness
@@ -32,7 +32,11 @@ def test_one_thing_is_known_under_its_other_names(group):
     assert all(likeness(one, other) == likeness(other, one) for one, other in ONE_THING[group])
 
 
-@pytest.mark.parametrize(("same", "different"), [(SAME, DIFFERENT), (ONE_THING, TWO_THINGS)], ids=["first", "hard"])
+@pytest.mark.parametrize(
+    ("same", "different"),
+    [(SAME, DIFFERENT), (ONE_THING, TWO_THINGS), (LATER_ONE_THING, LATER_TWO_THINGS)],
+    ids=["first", "hard", "later"],
+)
 def test_precision_and_recall(same, different):
     found = [likeness(*pair) >= THRESHOLD for pairs in same.values() for pair in pairs]
     false = [pair for pairs in different.values() for pair in pairs if likeness(*pair) >= THRESHOLD]
