@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -38,6 +39,11 @@ class PollConfig(Section):
         for value in (self.token, *self.headers.values()):
             if value is not None and not (value.reveal().isascii() and value.reveal().isprintable()):
                 raise PydanticCustomError("bad_header", "token and headers should be ASCII text on one line")
+        in_url = "@" in urlsplit(self.url.reveal()).netloc
+        in_headers = any(name.lower() == "authorization" for name in self.headers)
+        if in_url + in_headers + (self.token is not None) > 1:
+            message = "credentials should be given once: in the url, as token, or as the header Authorization"
+            raise PydanticCustomError("credentials_twice", message)
         return self
 
 
