@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from base64 import b64encode
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 CONNECTIONS: Final = 32
 PARTS_AT_ONCE: Final = 4
+SLOWEST: Final = 100_000
+"""Bytes per second below which a line is no use."""
+
 DELETED_AT_ONCE: Final = 1000
 """S3's own limit of keys in one request."""
 
@@ -126,7 +129,7 @@ class S3Store:
         """
         for bucket in dict.fromkeys(self._bucket(kind) for kind in KINDS):
             try:
-                with s3_errors("it cannot be listed", self._where(bucket)):
+                async with self._asking("it cannot be listed", bucket):
                     await self._client.list_objects_v2(Bucket=bucket, MaxKeys=1)
             except StorageError as error:
                 await self._create(bucket, error)
@@ -149,7 +152,7 @@ class S3Store:
     async def get(self, key: str) -> bytes:
         """See `ObjectStore.get`."""
         place = self._place(key)
-        with s3_errors(f"{key} could not be read", self._where(place["Bucket"])):
+        async with self._asking(f"{key} could not be read", place["Bucket"]):
             answer = await self._client.get_object(**place)
             async with answer["Body"] as body:
                 content: bytes = await body.read()
@@ -178,7 +181,7 @@ class S3Store:
     async def delete(self, keys: Iterable[str]) -> None:
         """See `ObjectStore.delete`."""
         for bucket, batch in self._batches(keys):
-            with s3_errors("objects could not be removed", self._where(bucket)):
+            async with self._asking("objects could not be removed", bucket):
                 answer = await self._client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
             for failure in answer.get("Errors", ()):
                 if failure.get("Code") != "NoSuchKey":
@@ -190,7 +193,7 @@ class S3Store:
     async def link(self, key: str, seconds: float) -> str:
         """See `ObjectStore.link`; S3 allows up to a week."""
         place = self._place(key)
-        with s3_errors(f"there is no link to {key}", self._where(place["Bucket"])):
+        async with self._asking(f"there is no link to {key}", place["Bucket"]):
             url: str = await self._client.generate_presigned_url(
                 "get_object", Params=place, ExpiresIn=max(1, round(seconds))
             )
@@ -204,15 +207,31 @@ class S3Store:
         """Make a bucket because of an error that says it is not there; any other error is raised again."""
         if error.code != "no_such_bucket" or not self._settings.create_buckets:
             raise error
-        with s3_errors("it cannot be made", self._where(bucket)):
-            await self._client.create_bucket(Bucket=bucket, **self._location())
+        made = self._client.exceptions.BucketAlreadyOwnedByYou  # by another put, or another machine
+        async with self._asking("it cannot be made", bucket):
+            with suppress(made):
+                await self._client.create_bucket(Bucket=bucket, **self._location())
 
     async def _put(self, key: str, place: Mapping[str, str], content: bytes, about: Mapping[str, Any]) -> None:
-        with s3_errors(f"{key} could not be put", self._where(place["Bucket"])):
+        async with self._asking(f"{key} could not be put", place["Bucket"], len(content)):
             if len(content) > self._settings.part_bytes:
                 await self._put_parts(place, content, about)
             else:
                 await self._client.put_object(**place, Body=content, ContentMD5=_md5(content), **about)
+
+    @asynccontextmanager
+    async def _asking(self, what: str, bucket: str, size: int = 0) -> AsyncIterator[None]:
+        """Ask within a limit: a server that says nothing between a request's head and its body is waited for for ever.
+
+        Args:
+            what: As in `s3_errors`.
+            bucket: Which.
+            size: Bytes on their way.
+        """
+        patience = self._settings.connect_timeout_sec + self._settings.timeout_sec + size / SLOWEST
+        with s3_errors(what, self._where(bucket)):
+            async with asyncio.timeout(patience):
+                yield
 
     async def _put_parts(self, place: Mapping[str, str], content: bytes, about: Mapping[str, Any]) -> None:
         begun = await self._client.create_multipart_upload(**place, **about)
@@ -237,12 +256,9 @@ class S3Store:
 
     async def _abort(self, upload: Mapping[str, str]) -> None:
         """Parts that belong to nothing cost money for ever; where even this fails the bucket's rules must do it."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            await asyncio.shield(self._client.abort_multipart_upload(**upload))
-        except (BotoCoreError, ClientError, OSError):
-            return
+        with suppress(StorageError):
+            async with self._asking("parts could not be removed", upload["Bucket"]):
+                await self._client.abort_multipart_upload(**upload)
 
     def _parts(self, content: bytes) -> Iterator[bytes]:
         size = self._settings.part_bytes
@@ -251,7 +267,7 @@ class S3Store:
     async def _list(self, bucket: str, prefix: str) -> AsyncIterator[StoredObject]:
         token: dict[str, str] = {}
         while True:
-            with s3_errors("it could not be listed", self._where(bucket)):
+            async with self._asking("it could not be listed", bucket):
                 page = await self._client.list_objects_v2(Bucket=bucket, Prefix=self._settings.prefix + prefix, **token)
             for one in page.get("Contents", ()):
                 key = one["Key"].removeprefix(self._settings.prefix)

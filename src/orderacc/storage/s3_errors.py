@@ -66,7 +66,9 @@ def s3_errors(what: str, where: str) -> Iterator[None]:
     except (NoCredentialsError, PartialCredentialsError, TokenRetrievalError) as error:
         advice = "there are no credentials: set access_key and secret_key, or one of the usual places"
         raise StorageError(f"{where}: {what}: {advice}", code="storage_denied") from error
-    except (BotoCoreError, HttpError, TimeoutError, OSError) as error:
+    except TimeoutError as error:
+        raise StorageError(f"{where}: {what}: no answer in time", code="storage_unavailable") from error
+    except (BotoCoreError, HttpError, OSError) as error:
         # Of the library's errors only the first line is for people, and even that may quote a URL.
         told = redact_text(str(error).partition("\n")[0]) or type(error).__name__
         raise StorageError(f"{where}: {what}: {told}", code="storage_unavailable") from error
