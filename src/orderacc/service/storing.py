@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from orderacc.errors import StorageError
+from orderacc.service.cleaning import keep_clean
 from orderacc.service.evidence_store import EvidenceStore
 from orderacc.service.keeping import no_messages, open_keeping
 from orderacc.storage.opening import MEGABYTE, open_store, spool_folder
@@ -111,14 +112,16 @@ async def open_storing(
         # Tasks, not a task group: a generator must not yield inside one.
         running = asyncio.create_task(evidence.run())
         checking = asyncio.create_task(_check(store))
+        cleaning = asyncio.create_task(keep_clean(keeping.journal.database, objects, config.retention))
         try:
             await evidence.running.wait()
             yield Storing(keeping, evidence, objects)
         finally:
             await evidence.finish()
-            for task in (running, checking):
+            tasks = (running, checking, cleaning)
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait([running, checking])
+            await asyncio.wait(tasks)
             await store.aclose()
 
 
