@@ -209,7 +209,7 @@ async def test_a_slow_listener_is_let_go_and_holds_up_nobody(monkeypatch: pytest
                 assert (await door.get("/healthz")).status == 200
             ended = b'orderacc_http_requests_total{route="GET /v1/events",status="200"} 1.0'
             with anyio.fail_after(20):
-                while ended not in (await door.get("/metrics")).body:
+                while ended not in (await door.get("/metrics")).body:  # noqa: ASYNC110  figures set no event
                     await anyio.sleep(0.05)
         read = 0
         with anyio.fail_after(20), suppress(ConnectionError):

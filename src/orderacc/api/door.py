@@ -75,7 +75,7 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None) -> we
     board = HealthBoard(shown.stations, shown.lag, shown.parts, shown.since)
     live = LiveRoutes(shown.stations)
     routes = (
-        *operation_routes(board, partial(shown.stations.metrics, shown.metrics)),
+        *operation_routes(board, partial(shown.stations.metrics, shown.metrics, *shown.collectors)),
         *SessionRoutes(guard, tokens, sessions, secure=config.tls is not None).routes(),
         *OrderRoutes(shown.orders).routes(),
         *VerdictRoutes(shown.ledger).routes(),

@@ -26,6 +26,9 @@ KEEP_ALIVE: Final = 30.0
 GRACE: Final = 5.0
 """Seconds that answers in flight get when the serving ends."""
 
+LINGER: Final = 1.0
+"""Seconds the rest of a body that was refused is taken in, so that the refusal is read."""
+
 SWEEP: Final = 1.0
 """Seconds between looks at the connections."""
 
@@ -107,6 +110,7 @@ async def listening(app: web.Application, config: ApiConfig) -> AsyncIterator[st
         access_log=None,
         shutdown_timeout=GRACE,
         keepalive_timeout=KEEP_ALIVE,
+        lingering_time=LINGER,
         max_line_size=LONGEST_LINE,
         max_field_size=LONGEST_LINE,
         max_headers=MOST_HEADERS,

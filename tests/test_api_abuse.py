@@ -1,0 +1,271 @@
+"""What must not bring the door down: bad requests by the hundred, slow ones, silent ones and too many of them.
+
+`ORDERACC_BAD_INPUTS` sets how many bad requests are made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import time
+from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from door import opened
+from orderacc.api import listening, routes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from door import Door
+
+pytestmark = pytest.mark.anyio
+
+BAD_INPUTS = int(os.environ.get("ORDERACC_BAD_INPUTS", "250"))
+IDLE = 300
+
+PATHS = (
+    "/v1/orders/till/7",
+    "/v1/stations",
+    "/v1/stations/front",
+    "/v1/verdicts/front-000001/review",
+    "/v1/session",
+    "/v1/verdicts",
+    "/v1/events",
+    "/v1/stations/front/live",
+    "/v1/stations/front/snapshot.jpg",
+    "/nowhere",
+)
+ODD = ("\x00", "\r\n", "%00", "%0d%0a", "..%2f", "'\"<>", "\u202e", "%ff%fe", "${jndi:x}", "a" * 3000, "{}", "%")
+
+
+def deep(chance: random.Random) -> bytes:
+    return b'{"items":' * chance.choice((10, 1000, 50_000)) + b"["
+
+
+def large(chance: random.Random) -> bytes:
+    return b'{"items":[' + b'{"name":"x"},' * chance.choice((1000, 90_000)) + b"{}]}"
+
+
+def noise(chance: random.Random) -> bytes:
+    return chance.randbytes(chance.randrange(1, 4000))
+
+
+def numbers(chance: random.Random) -> bytes:
+    return chance.choice(
+        (b"1" * 5000, b"-", b"1e999999", b"NaN", b'{"version":%s}' % (b"9" * 4000), b"[" + b"0," * 9999)
+    )
+
+
+def half(chance: random.Random) -> bytes:
+    whole = b'{"items":[{"name":"Burger","quantity":2,"modifiers":[{"name":"\\ud800","kind":"add"}]}],"state":"open"}'
+    return whole[: chance.randrange(len(whole))]
+
+
+def twice(chance: random.Random) -> bytes:
+    return b'{"items":[],"items":%s,"opinion":"open","opinion":7}' % chance.choice((b"[]", b"null", b'"x"'))
+
+
+def kinds(chance: random.Random) -> bytes:
+    value = chance.choice((b"null", b"true", b"[[[]]]", b'""', b"{}", b"-1", b'{"type":"rtsp","url":{}}'))
+    return b'{"id":%s,"source":%s,"items":%s,"token":%s,"opinion":%s}' % ((value,) * 5)
+
+
+def polyglot(chance: random.Random) -> bytes:
+    return chance.choice((b"\xff\xd8\xff\xe0", b"GIF89a", b"%PDF-1.7", b"PK\x03\x04", b"\x7fELF")) + b'{"items":[]}'
+
+
+BODIES: tuple[Callable[[random.Random], bytes], ...] = (deep, large, noise, numbers, half, twice, kinds, polyglot)
+
+
+def bad_request(chance: random.Random) -> bytes:
+    """Bytes that a connection begins with: something that looks like a request, and is not right."""
+    method = chance.choice(("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW", "get", ""))
+    path = chance.choice(PATHS) + chance.choice(
+        ("", "", f"?{chance.choice(ODD)}=1", f"/{chance.choice(ODD)}", "?limit=x")
+    )
+    body = chance.choice(BODIES)(chance)
+    headers = [f"Host: {chance.choice(('localhost', 'localhost:1', 'evil.example', ''))}"]
+    headers.append(
+        chance.choice(("Content-Type: application/json", "Content-Type: text/plain", f"X: {chance.choice(ODD)}"))
+    )
+    headers.append(
+        chance.choice(
+            (
+                f"Content-Length: {len(body)}",
+                f"Content-Length: {len(body)}",
+                "Content-Length: -1",
+                "Content-Length: 5\r\nContent-Length: 6",
+                "Transfer-Encoding: chunked",
+                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x",
+                f"Authorization: Bearer {chance.choice(ODD)}",
+                "Content-Encoding: gzip",
+                "\r\n".join(f"X-{n}: y" for n in range(200)),
+            )
+        )
+    )
+    end = chance.choice(("Connection: close\r\n\r\n", "Connection: close\r\n\r\n", ""))
+    text = f"{method} {path} {chance.choice(('HTTP/1.1', 'HTTP/1.1', 'HTTP/1.0', 'HTTP/9', ''))}\r\n"
+    return (text + "\r\n".join(headers) + "\r\n" + end).encode(errors="surrogatepass") + body
+
+
+async def send(door: Door, content: bytes) -> bytes:
+    """What comes back; the connection is given up when nothing more does."""
+    host, port = door.address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    answer = b""
+    try:
+        writer.write(content)
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(0.5):
+                answer = await reader.read(2**16)
+    finally:
+        writer.transport.abort()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+    return answer
+
+
+@asynccontextmanager
+async def alive(door: Door) -> AsyncIterator[list[float]]:
+    """Asks whether the door is alive, again and again; gives the seconds that took."""
+    took: list[float] = []
+
+    async def ask() -> None:
+        while True:
+            began = time.monotonic()
+            answer = await door.get("/healthz")
+            took.append(time.monotonic() - began)
+            assert answer.status == 200
+            await asyncio.sleep(0.02)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        yield took
+        group.cancel_scope.cancel()
+
+
+def memory() -> int:
+    """Bytes of memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def test_bad_requests_by_the_hundred() -> None:
+    chance = random.Random(20260)
+    async with opened(rate_per_sec=100_000) as door:
+        await door.get("/docs")
+        before, statuses = memory(), []
+        limit = anyio.CapacityLimiter(16)
+
+        async def one(content: bytes) -> None:
+            async with limit:
+                answer = await send(door, content)
+                if answer:
+                    statuses.append(int(answer.split(b" ", 2)[1]))
+
+        async with alive(door) as took, anyio.create_task_group() as group:
+            for _ in range(BAD_INPUTS):
+                group.start_soon(one, bad_request(chance))
+        grown, worst = (memory() - before) / 2**20, sorted(took)[int(len(took) * 0.99)] * 1000
+        print(f"{BAD_INPUTS} bad requests: {len(statuses)} answered, {grown:.0f} MiB, /healthz p99 {worst:.1f} ms")
+        assert len(statuses) > BAD_INPUTS / 3
+        assert all(status < 500 for status in statuses), sorted(set(statuses))
+        assert grown < 64
+        assert door.stage.stations.ids() == ("front",)
+
+
+async def test_who_does_not_finish_a_first_request_is_shown_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "FIRST_REQUEST", 0.2)
+    monkeypatch.setattr(listening, "SWEEP", 0.05)
+    async with opened() as door:
+        host, port = door.address.removeprefix("http://").split(":")
+        for begun in (b"", b"GET /healthz HTT", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(begun)
+            with anyio.fail_after(20), suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+        assert (await door.get("/healthz")).status == 200
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from orderacc.api import routes_orders
+
+    monkeypatch.setattr(routes, "BODY_TIME", 0.2)
+    monkeypatch.setattr(routes_orders, "BODY_TIME", 0.2)
+    async with opened() as door:
+        host, port = door.address.removeprefix("http://").split(":")
+        for path in ("PUT /v1/orders/till/7", "POST /v1/stations"):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            head = (
+                f"{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n"
+            )
+            writer.write(head.encode() + b'{"items": [')
+            with anyio.fail_after(20):
+                answer = await reader.readuntil(b"\r\n")
+            assert answer.startswith(b"HTTP/1.1 408")
+            writer.transport.abort()
+
+
+async def test_idle_connections_cost_little_and_too_many_are_turned_away() -> None:
+    with ExitStack() as lines:
+        async with opened(connections=IDLE) as door:
+            await door.get("/healthz")  # this one stays open
+            host, port = door.address.removeprefix("http://").split(":")
+            before = memory()
+            loop = asyncio.get_running_loop()
+            for _ in range(IDLE):
+                line = lines.enter_context(socket.socket())
+                line.setblocking(False)  # noqa: FBT003  its own signature
+                await loop.sock_connect(line, (host, int(port)))
+            with anyio.fail_after(20), suppress(ConnectionError):
+                assert await loop.sock_recv(line, 1) == b""
+            assert (await door.get("/healthz")).status == 200
+            grown = (memory() - before) / 2**20
+            print(f"{IDLE} idle connections: {grown:.1f} MiB, both ends")
+            assert grown < 64
+
+
+async def test_a_websocket_that_talks_nonsense_is_closed_with_the_right_code() -> None:
+    key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    upgrade = f"Upgrade: websocket\r\nConnection: Upgrade\r\n{key}\r\n"
+    frames: dict[str, tuple[bytes, int]] = {
+        "a reserved bit": (bytes([0xC1, 0x80, 0, 0, 0, 0]), 1002),
+        "a reserved code": (bytes([0x83, 0x80, 0, 0, 0, 0]), 1002),
+        "a ping in pieces": (bytes([0x09, 0x80, 0, 0, 0, 0]), 1002),
+        "a ping too long": (bytes([0x89, 0xFE, 0, 126, 0, 0, 0, 0]) + bytes(126), 1002),
+        "a continuation of nothing": (bytes([0x80, 0x80, 0, 0, 0, 0]), 1002),
+        "text that is none": (bytes([0x81, 0x82, 0, 0, 0, 0, 0xC3, 0x28]), 1007),
+        "too much": (bytes([0x81, 0xFE, 0x7F, 0xFF, 0, 0, 0, 0]) + b"a" * 0x7FFF, 1009),
+        "a bad close code": (bytes([0x88, 0x82, 0, 0, 0, 0, 0, 5]), 1002),
+    }
+    async with opened() as door:
+        host, port = door.address.removeprefix("http://").split(":")
+        for path in ("/v1/events", "/v1/stations/front/live"):
+            for name, (frame, code) in frames.items():
+                reader, writer = await asyncio.open_connection(host, int(port))
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{upgrade}".encode())
+                with anyio.fail_after(20):
+                    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101"), name
+                    writer.write(frame)
+                    assert await close_code(reader) == code, (path, name)
+                writer.transport.abort()
+        assert (await door.get("/healthz")).status == 200
+
+
+async def close_code(reader: asyncio.StreamReader) -> Any:
+    """The code of the close frame that ends what a server says."""
+    while True:
+        first, second = await reader.readexactly(2)
+        size = second & 0x7F
+        if size == 126:
+            size = int.from_bytes(await reader.readexactly(2))
+        content = await reader.readexactly(size)
+        if first & 0x0F == 8:
+            return int.from_bytes(content[:2])
