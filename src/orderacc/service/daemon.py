@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,6 +16,7 @@ from orderacc.errors import ConfigError
 from orderacc.service.building import StationBuilder
 from orderacc.service.cameras import check_cameras
 from orderacc.service.leftovers import INTERRUPTED, orphans
+from orderacc.service.notifying import Notifying
 from orderacc.service.pipeline import Pipeline
 from orderacc.service.results import VerdictLog
 from orderacc.service.revising import revisions
@@ -35,8 +36,38 @@ if TYPE_CHECKING:
 
     from orderacc.config import Config
     from orderacc.domain.verdicts import Verdict
+    from orderacc.service.storing import Storing
 
 _log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Sink:
+    """Where a verdict goes: it is kept, then told.
+
+    Attributes:
+        results: The log and the results' file.
+        notifying: Told that there may be something to send.
+        storing: Keeps it; None where nothing is kept.
+        on_verdict: Awaited with it at last.
+        serving: Shows it; None where nothing listens.
+    """
+
+    results: VerdictLog
+    notifying: Notifying
+    storing: Storing | None
+    on_verdict: Callable[[Verdict], Awaitable[None]] | None
+    serving: Serving | None = None
+
+    async def __call__(self, verdict: Verdict) -> None:
+        if self.storing is not None:
+            verdict = await self.storing.record(verdict)
+        self.notifying.wake()
+        if self.serving is not None:
+            self.serving.judged(verdict)
+        await self.results.write(verdict)
+        if self.on_verdict is not None:
+            await self.on_verdict(verdict)
 
 
 async def run_daemon(
@@ -83,18 +114,12 @@ async def run_daemon(
         await asyncio.to_thread(check_cameras, config)
         runtime = await asyncio.to_thread(Runtime.load, config, menu)
         results = resources.enter_context(VerdictLog(config.results.file if config.results else None))
-        storing = await resources.enter_async_context(open_storing(config.storage)) if config.storage else None
+        notifying = await asyncio.to_thread(Notifying.load, config.notify)
+        opening = open_storing(config.storage, notifying.messages) if config.storage else None
+        storing = await resources.enter_async_context(opening) if opening else None
         leftovers = await storing.leftovers() if storing else []
 
-        async def sink(verdict: Verdict) -> None:
-            if storing is not None:
-                verdict = await storing.record(verdict)
-            if serving is not None:
-                serving.judged(verdict)
-            await results.write(verdict)
-            if on_verdict is not None:
-                await on_verdict(verdict)
-
+        sink = _Sink(results, notifying, storing, on_verdict)
         throttle = Throttle()
         builder = StationBuilder(runtime, config, throttle)
         till = builder.orders
@@ -115,7 +140,8 @@ async def run_daemon(
             first_visit=storing.first_visit if storing else 1,
             leftovers=leftovers,
         )
-        serving = Serving.of(config, stations, builder.orders.store, storing)
+        sink.serving = serving = Serving.of(config, stations, till.store, storing)
+        notifying.show_in(serving)
         _log.info("started", stations=[station.id for station in config.stations], device=runtime.engine.device)
         try:
             async with anyio.create_task_group() as listening:
@@ -123,11 +149,12 @@ async def run_daemon(
                     listening.start_soon(_stop_on_signal, stations)
                 if config.scaling.mode == "auto":
                     policy = scaling_policy(config.scaling, config.vlm.max_batch_size)
-                    scaler = Scaler(runtime.batcher, runtime.detector, runtime.judge, throttle, policy)
-                    listening.start_soon(scaler.run)
+                    listening.start_soon(Scaler(runtime.batcher, runtime.detector, runtime.judge, throttle, policy).run)
                 if serving is not None:
                     await listening.start(serving.run)
                 listening.start_soon(till.run)
+                if storing is not None:
+                    await listening.start(notifying.run, storing.keeping.journal.outbox, stations.health)
                 for left in orphans(leftovers, config):
                     await sink(runtime.judge.unseen(left.evidence, left.epoch, INTERRUPTED))
                 async with anyio.create_task_group() as watching:
@@ -135,6 +162,7 @@ async def run_daemon(
                     task_status.started(stations)
                     if hangups is not None:
                         listening.start_soon(_reread_on_hangup, hangups, reread, stations)
+                await notifying.settle(config.shutdown_grace)
                 listening.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):

@@ -6,17 +6,21 @@ import asyncio
 import json
 import random
 from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
 
+from orderacc.config import NotifyConfig
 from orderacc.errors import ConfigError
-from orderacc.notify import Announcer, Pump, PumpPolicy
+from orderacc.notify import Announcer, Pump, PumpPolicy, SinkState
 from orderacc.notify.pump import FIRST_WAIT
+from orderacc.service.serving import Part
 from orderacc.storage.records import OutboxMessage, time_text
 from orderacc.telemetry import get_logger
+from orderacc.telemetry.notify_metrics import NotifyMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,11 +29,11 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
     from orderacc.capture import StationHealth
-    from orderacc.config import NotifyConfig
     from orderacc.config.notify import SinkSection
     from orderacc.domain.verdicts import Verdict
     from orderacc.notify import Outbox, Sink, SinkStatistics
     from orderacc.notify.mqtt import MqttSink
+    from orderacc.service.serving import Serving
 
 _log = get_logger(__name__)
 
@@ -53,14 +57,18 @@ class Notifying:
         self._pumps: tuple[Pump, ...] = ()
 
     @classmethod
-    def load(cls, config: NotifyConfig) -> Notifying:
+    def load(cls, config: NotifyConfig | None) -> Notifying:
         """Make the receivers. Reads certificates: call it from a worker thread.
+
+        Args:
+            config: Who is told; None for nobody.
 
         Raises:
             ConfigError: `extra_missing` if one needs what is not installed; `bad_config` if a certificate is none.
         """
         from orderacc.notify.webhook import WebhookSink
 
+        config = config or NotifyConfig()
         sinks: dict[Sink, SinkSection] = {WebhookSink(one): one for one in config.webhooks}
         broker = _broker(config)
         if broker is not None and config.mqtt is not None:
@@ -80,6 +88,12 @@ class Notifying:
     def statistics(self) -> tuple[SinkStatistics, ...]:
         """How every receiver is."""
         return tuple(pump.statistics() for pump in self._pumps)
+
+    def show_in(self, serving: Serving | None) -> None:
+        """Show over HTTP how every receiver is, where something listens; before it does."""
+        if serving is not None:
+            parts = {f"notify:{sink.name}": partial(self._part, sink.name) for sink in self._sinks}
+            serving.also_show(parts, NotifyMetrics(self.statistics))
 
     async def run(
         self,
@@ -105,6 +119,12 @@ class Notifying:
             if self._broker is not None:
                 group.start_soon(_tell_states, self._broker, health)
             task_status.started()
+
+    def _part(self, name: str) -> Part:
+        now = next((one for one in self.statistics() if one.name == name), None)
+        if now is None or now.state is SinkState.READY:
+            return Part(ok=True)
+        return Part(ok=False, reason=f"{now.state}, {now.pending} messages wait: {now.last_error}")
 
     async def settle(self, patience: float) -> None:
         """Wait until everything that can be sent now is sent.
@@ -149,7 +169,7 @@ async def _tell_states(broker: MqttSink, health: Callable[[], Mapping[str, Stati
 def _broker(config: NotifyConfig) -> MqttSink | None:
     if config.mqtt is None:
         return None
-    if find_spec("aiomqtt") is None:
+    if find_spec("paho") is None:
         raise ConfigError("notify.mqtt needs the extra mqtt: pip install 'orderacc[mqtt]'", code="extra_missing")
     from orderacc.notify.mqtt import MqttSink, tls_context
 

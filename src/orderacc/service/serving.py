@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from anyio.abc import TaskStatus
+    from prometheus_client.registry import Collector
 
     from orderacc.config import ApiConfig, Config
     from orderacc.domain.verdicts import Verdict
@@ -58,6 +59,7 @@ class Serving:
         lag: How late the event loop is.
         metrics: Counts verdicts and requests.
         since: When the process began, by the monotonic clock, seconds.
+        collectors: Give further metrics.
     """
 
     config: ApiConfig
@@ -68,6 +70,7 @@ class Serving:
     lag: LoopLag = field(default_factory=LoopLag)
     metrics: BoxMetrics = field(init=False)
     since: float = field(default_factory=time.monotonic)
+    collectors: tuple[Collector, ...] = ()
 
     def __post_init__(self) -> None:
         self.metrics = BoxMetrics(self.lag)
@@ -93,6 +96,16 @@ class Serving:
             return Part(health.ok, None if health.ok else f"{health.code}: {health.message}")
 
         return cls(config.api, stations, orders, journal, {"journal": how_the_journal_is})
+
+    def also_show(self, parts: Mapping[str, Callable[[], Part]], *collectors: Collector) -> None:
+        """Show further parts of the box; before `run`.
+
+        Args:
+            parts: Ask them how they are, by name.
+            collectors: Give their metrics.
+        """
+        self.parts = {**self.parts, **parts}
+        self.collectors += collectors
 
     def judged(self, verdict: Verdict) -> None:
         """Take note of a verdict; a journal has it from elsewhere."""
