@@ -1,0 +1,109 @@
+"""Backup, export and purge on the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+
+import pytest
+
+from orderacc.cli import main
+from orderacc.domain.orders import Item, Order
+from orderacc.domain.verdicts import Verdict
+from orderacc.storage.journal import Journal
+from orderacc.storage.lock import DataLock
+
+
+@pytest.fixture
+def box(tmp_path):
+    """A configuration whose journal holds three verdicts, a review and an order."""
+
+    async def fill():
+        async with Journal.open(tmp_path / "data" / "journal.db") as journal:
+            await journal.put_order(Order("384", (Item("Burger", 2),), source="till"))
+            for number in (384, 385, 386):
+                said = Verdict("accurate", verdict_id=f"left-{number}", station_id="left", slip_text=str(number))
+                await journal.record(said)
+            await journal.review("left-385", "wrong", items=[{"name": "Cola", "quantity": 1}])
+
+    asyncio.run(fill())
+    stations = tmp_path / "stations.yaml"
+    stations.write_text("stations:\n  - {id: left, source: {type: simulator}}\nstorage: {data_dir: data}\n")
+    return stations
+
+
+def orderacc(*argv) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in argv])
+    return int(ended.value.code or 0)
+
+
+def test_a_backup_is_a_sound_journal_and_replaces_the_last_one(box, tmp_path, capsys):
+    copy = tmp_path / "backup" / "journal.db"
+    for _ in range(2):
+        assert orderacc("backup", "--stations", box, copy) == 0
+    assert "3 verdicts, 1 orders" in capsys.readouterr().out
+    assert [path.name for path in copy.parent.iterdir()] == ["journal.db"]
+    with sqlite3.connect(copy) as file:
+        assert file.execute("SELECT count(*) FROM verdicts").fetchone() == (3,)
+    file.close()
+
+
+def test_a_journal_is_checked(box, tmp_path, capsys):
+    assert orderacc("backup", "--stations", box, "--check") == 0
+    assert "sound" in capsys.readouterr().out
+    (tmp_path / "data" / "journal.db").write_bytes(b"no journal at all" * 1000)
+    assert orderacc("backup", "--stations", box, "--check") == 1
+    assert "storage_corrupt" in capsys.readouterr().err
+    assert orderacc("backup", "--data-dir", tmp_path / "nowhere", "--check") == 1
+    assert "no journal here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("table", "count"), [("verdicts", 3), ("reviews", 1), ("orders", 1), ("events", 5)])
+def test_everything_is_exported_as_lines_and_as_parquet(box, tmp_path, table, count):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    lines, columns = tmp_path / "out.ndjson", tmp_path / "out.parquet"
+    for out in (lines, columns):
+        assert orderacc("export", table, "--stations", box, "-o", out) == 0
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert len(rows) == count
+    read = parquet.read_table(columns)
+    assert read.num_rows == count
+    assert set(read.column_names) >= set(rows[0])
+
+
+def test_an_export_may_be_of_a_time(box, capsys):
+    assert orderacc("export", "--stations", box, "--since", "2999-01-01") == 0
+    assert capsys.readouterr().out == ""
+    assert orderacc("export", "--stations", box, "--until", "2999-01-01") == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (first["verdict_id"], first["latest"]) == ("left-384", True)
+
+
+def test_an_order_is_purged_unless_the_daemon_runs(box, tmp_path, capsys):
+    assert orderacc("purge", "--stations", box, "--order", "384", "--dry-run") == 0
+    assert "would go: verdicts: 1; POS orders: 1" in capsys.readouterr().out
+    with DataLock(tmp_path / "data"):
+        assert orderacc("purge", "--stations", box, "--order", "384") == 1
+        assert "storage_locked" in capsys.readouterr().err
+    assert orderacc("purge", "--stations", box, "--order", "384") == 0
+    orderacc("export", "--stations", box)
+    assert "left-384" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["backup"],
+        ["backup", "--check"],
+        ["export", "--data-dir", "x", "--stations", "y"],
+        ["export", "--data-dir", "x", "--since", "yesterday"],
+        ["export", "--data-dir", "x", "-o", "x.csv"],
+        ["export", "tables", "--data-dir", "x"],
+        ["purge", "--stations", __file__],
+    ],
+)
+def test_wrong_usage_is_said_to_be_that(argv, capsys):
+    assert orderacc(*argv) == 2
+    assert "Error" in capsys.readouterr().err
