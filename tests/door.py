@@ -102,7 +102,12 @@ def verdict(number: int, **changes: Any) -> Verdict:
 
 @asynccontextmanager
 async def opened(
-    folder: Path | None = None, *, ledger: Any = None, stations: tuple[str, ...] = ("front",), **config: Any
+    folder: Path | None = None,
+    *,
+    ledger: Any = None,
+    objects: Any = None,
+    stations: tuple[str, ...] = ("front",),
+    **config: Any,
 ) -> AsyncIterator[Door]:
     """A door; with a folder it has tokens, one for each scope."""
     tokens: dict[str, str] = {}
@@ -113,7 +118,7 @@ async def opened(
     builder = StagedBuilder()
     async with staged(builder, config_of(*map(station_config, stations))) as stage:
         api = ApiConfig.model_validate({"port": 0, **config})
-        serving = Serving(api, stage.stations, OrderStore(), ledger or RecentLedger(api.keep_verdicts))
+        serving = Serving(api, stage.stations, OrderStore(), ledger or RecentLedger(api.keep_verdicts), objects=objects)
         async with anyio.create_task_group() as group, aiohttp.ClientSession() as session:
             address = await group.start(lambda *, task_status: serving.run(task_status=task_status))
             yield Door(address, serving, stage, session, tokens, group.cancel_scope.cancel)

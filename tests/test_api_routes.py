@@ -17,10 +17,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from door import opened, verdict
 from orderacc.api.cameras import check_camera
+from orderacc.cli import main
 from orderacc.config import CameraRulesConfig, DeviceSource, RtspSource, SecretText
 from orderacc.errors import RequestError, StorageError
 from orderacc.service.ledger import RecentLedger
+from orderacc.storage.folder import FolderStore
 from orderacc.storage.journal import Journal
+from orderacc.storage.objects import RESULTS, SELECTED, visit_key
 from staged_stations import ORDER_FRAMES, until
 
 if TYPE_CHECKING:
@@ -422,3 +425,64 @@ def test_event_names_of_others_are_never_taken_for_ours(text: str, number: int) 
     assert newsroom.event_id(newsroom.name(number)) == number
     if not re.fullmatch(r"ab12-[0-9]{1,18}", text):
         assert newsroom.event_id(text) is None
+
+
+# Evidence.
+
+
+async def test_the_frames_and_the_video_of_a_verdict(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "objects")
+    picture = np.random.default_rng(1).integers(0, 255, (90, 160, 3), np.uint8)
+    frames = [cv2.imencode(".jpg", np.roll(picture, n))[1].tobytes() for n in range(2)]
+    for number, content in enumerate(frames):
+        await store.put(visit_key(SELECTED, "front-000001", f"{number}.jpg"), content, "image/jpeg")
+    body = json.dumps(verdict(1).to_dict()).encode()
+    await store.put(visit_key(RESULTS, "front-000001", "1.json"), body, "application/json")
+    async with opened() as door:
+        path = "/v1/verdicts/front-000001"
+        assert (await door.get(f"{path}/frames/0")).code == "not_found"
+    async with opened(objects=store) as door:
+        assert [(await door.get(f"{path}/frames/{number}")).body for number in (0, 1)] == frames
+        for wrong in ("2", "-1", "x", "0.jpg", "..%2F..%2Fetc", "99999999", "%D9%A1"):
+            assert (await door.get(f"{path}/frames/{wrong}")).code == "not_found"
+        whole = await door.get(f"{path}/replay.mp4")
+        assert (whole.status, whole.headers["Content-Type"], whole.body[4:8]) == (200, "video/mp4", b"ftyp")
+        size = len(whole.body)
+        for asked, part in (("0-99", slice(0, 100)), ("100-", slice(100, size)), ("-10", slice(size - 10, size))):
+            piece = await door.get(f"{path}/replay.mp4", headers={"Range": f"bytes={asked}"})
+            assert (piece.status, piece.body) == (206, whole.body[part])
+            assert piece.headers["Content-Range"] == f"bytes {part.start}-{part.stop - 1}/{size}"
+        beyond = await door.get(f"{path}/replay.mp4", headers={"Range": f"bytes={size}-"})
+        assert (beyond.status, beyond.code) == (416, "range_not_satisfiable")
+        assert (await door.get("/v1/verdicts/none/replay.mp4")).code == "no_such_object"
+
+
+# Tokens by command.
+
+
+def test_tokens_are_made_listed_and_revoked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "stations.yaml"
+    stations = "stations: [{id: a, source: {type: simulator}}]\n"
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            main(["token", *arguments, "--stations", str(path)])
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    path.write_text(stations)
+    code, _, err = run("create", "--name", "till", "--scope", "submit")
+    assert (code, "api: {tokens: tokens.json}" in err) == (1, True)
+    path.write_text(stations + "api: {host: 0.0.0.0}\n")
+    code, _, err = run("list")
+    assert (code, "is needed where others can reach the host" in err) == (1, True)
+    path.write_text(stations + "api: {tokens: tokens.json, host: 0.0.0.0}\n")
+    assert run("create", "--name", "till", "--scope", "everything")[0] == 2
+    code, text, _ = run("create", "--name", "till", "--scope", "submit", "--scope", "read", "--days", "30")
+    token_id = text.split("_")[1]
+    assert (code, text.startswith("oa_")) == (0, True)
+    code, listed, _ = run("list")
+    assert (code, token_id in listed, "till" in listed, text.strip() in listed) == (0, True, True, False)
+    assert run("revoke", "nobody")[0] == 2
+    assert run("revoke", token_id)[0] == 0
+    assert run("list")[1] == ""

@@ -157,7 +157,7 @@ class RequestError(OrderAccError):
 
     Codes: `unauthorized`, `forbidden`, `bad_origin`, `bad_host`, `csrf`, `rate_limited`, `not_found`,
     `method_not_allowed`, `not_acceptable`, `bad_request`, `invalid`, `too_large`, `unsupported_media_type`, `timeout`,
-    `conflict`, `gone`, `camera_refused`, `no_picture`, `unavailable`.
+    `conflict`, `gone`, `camera_refused`, `no_picture`, `range_not_satisfiable`, `unavailable`.
 
     Attributes:
         details: What is wrong field by field: dotted path and message.

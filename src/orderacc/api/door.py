@@ -14,6 +14,7 @@ from orderacc.api.guard import Guard
 from orderacc.api.health import HealthBoard
 from orderacc.api.listening import listening
 from orderacc.api.routes_events import EventRoutes
+from orderacc.api.routes_evidence import EvidenceRoutes
 from orderacc.api.routes_live import LiveRoutes
 from orderacc.api.routes_operations import operation_routes
 from orderacc.api.routes_orders import OrderRoutes
@@ -79,6 +80,7 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None) -> we
         *SessionRoutes(guard, tokens, sessions, secure=config.tls is not None).routes(),
         *OrderRoutes(shown.orders).routes(),
         *VerdictRoutes(shown.ledger).routes(),
+        *EvidenceRoutes(shown.objects).routes(),
         *EventRoutes(newsroom).routes(),
         *StationRoutes(shown.stations, config.cameras).routes(),
         *live.routes(),

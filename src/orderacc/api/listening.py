@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from orderacc.errors import ConfigError, Finding
 
@@ -34,6 +36,18 @@ SWEEP: Final = 1.0
 
 LONGEST_LINE: Final = 8190
 MOST_HEADERS: Final = 64
+
+
+class _OurFaults(logging.Filter):
+    """Lets pass what went wrong here. What others send wrong is answered; in the log it would be theirs to fill."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+_http_log = logging.getLogger("orderacc.api.http")
+_http_log.addFilter(_OurFaults())
 
 
 class Doorman:
@@ -108,6 +122,7 @@ async def listening(app: web.Application, config: ApiConfig) -> AsyncIterator[st
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=_http_log,
         shutdown_timeout=GRACE,
         keepalive_timeout=KEEP_ALIVE,
         lingering_time=LINGER,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orderacc.service.ledger import Ledger
     from orderacc.service.stations import StationSet
     from orderacc.service.storing import Storing
+    from orderacc.storage.objects import ObjectStore
 
 LOOK_EVERY: Final = 0.25
 """Seconds between looks at the stations for changes that listeners are told."""
@@ -60,6 +61,7 @@ class Serving:
         metrics: Counts verdicts and requests.
         since: When the process began, by the monotonic clock, seconds.
         collectors: Give further metrics.
+        objects: Where evidence is; None where none is stored.
     """
 
     config: ApiConfig
@@ -71,6 +73,7 @@ class Serving:
     metrics: BoxMetrics = field(init=False)
     since: float = field(default_factory=time.monotonic)
     collectors: tuple[Collector, ...] = ()
+    objects: ObjectStore | None = None
 
     def __post_init__(self) -> None:
         self.metrics = BoxMetrics(self.lag)
@@ -95,7 +98,7 @@ class Serving:
             health = journal.health()
             return Part(health.ok, None if health.ok else f"{health.code}: {health.message}")
 
-        return cls(config.api, stations, orders, journal, {"journal": how_the_journal_is})
+        return cls(config.api, stations, orders, journal, {"journal": how_the_journal_is}, objects=storing.objects)
 
     def also_show(self, parts: Mapping[str, Callable[[], Part]], *collectors: Collector) -> None:
         """Show further parts of the box; before `run`.

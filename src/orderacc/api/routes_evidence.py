@@ -1,0 +1,105 @@
+"""Routes of what a verdict was reached by: its frames, and a video of the order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from orderacc.api.routes import Route, Scope
+from orderacc.errors import RequestError
+from orderacc.service.recall import recall, video
+from orderacc.storage.objects import SELECTED, visit_key
+
+if TYPE_CHECKING:
+    from orderacc.storage.objects import ObjectStore
+
+TAG: Final = "Verdicts"
+NAMED: Final = {"verdict_id": "The verdict's id, as it says itself.", "number": "Which frame, counted from 0."}
+
+MOST_VIDEOS: Final = 4
+"""Videos kept after they were asked for: a player asks for one piece by piece."""
+
+
+class EvidenceRoutes:
+    """The routes' handlers.
+
+    Args:
+        objects: Where evidence is; None where none is stored.
+    """
+
+    def __init__(self, objects: ObjectStore | None) -> None:
+        self._objects = objects
+        self._videos: OrderedDict[str, bytes] = OrderedDict()
+        self._making = asyncio.Lock()
+
+    def routes(self) -> tuple[Route, ...]:
+        """The table's part."""
+        one = "/v1/verdicts/{verdict_id}"
+        return (
+            Route(
+                "GET",
+                f"{one}/frames/{{number}}",
+                self.frame,
+                "A frame the verdict was reached by.",
+                TAG,
+                Scope.READ,
+                media="image/jpeg",
+                problems=("not_found", "unavailable"),
+                parameters=NAMED,
+            ),
+            Route(
+                "GET",
+                f"{one}/replay.mp4",
+                self.replay,
+                "A video of the order: its clip, or its frames one after the other. Takes ranges.",
+                TAG,
+                Scope.READ,
+                others=(206,),
+                media="video/mp4",
+                problems=("not_found", "unavailable"),
+                parameters=NAMED,
+            ),
+        )
+
+    async def frame(self, request: web.Request) -> web.Response:
+        """`GET /v1/verdicts/{verdict_id}/frames/{number}`."""
+        store, number = self._store(), request.match_info["number"]
+        keys = sorted([one.key async for one in store.list(visit_key(SELECTED, request.match_info["verdict_id"]))])
+        known = number.isascii() and number.isdecimal() and len(number) < 4 and int(number) < len(keys)
+        if not known:
+            raise RequestError("nothing is stored under this number", code="not_found")
+        return web.Response(body=await store.get(keys[int(number)]), content_type="image/jpeg")
+
+    async def replay(self, request: web.Request) -> web.Response:
+        """`GET /v1/verdicts/{verdict_id}/replay.mp4`."""
+        content = await self._video(self._store(), request.match_info["verdict_id"])
+        headers = {"Accept-Ranges": "bytes"}
+        try:
+            asked = request.http_range
+        except ValueError:
+            asked = slice(None)  # what is no range is not one that was asked for
+        if asked == slice(None, None, 1) or asked == slice(None):
+            return web.Response(body=content, content_type="video/mp4", headers=headers)
+        start, stop, _ = asked.indices(len(content))
+        if start >= stop:
+            headers["Content-Range"] = f"bytes */{len(content)}"
+            raise RequestError("the range is beyond the end", code="range_not_satisfiable", headers=headers)
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(content)}"
+        return web.Response(body=content[start:stop], status=206, content_type="video/mp4", headers=headers)
+
+    async def _video(self, store: ObjectStore, verdict_id: str) -> bytes:
+        """The video, made one at a time: it takes the processor from the orders."""
+        async with self._making:
+            if verdict_id not in self._videos:
+                self._videos[verdict_id] = await video(await recall(store, verdict_id))
+                if len(self._videos) > MOST_VIDEOS:
+                    self._videos.popitem(last=False)
+            return self._videos[verdict_id]
+
+    def _store(self) -> ObjectStore:
+        if self._objects is None:
+            raise RequestError("no evidence is stored: the configuration has no section storage", code="not_found")
+        return self._objects
