@@ -18,6 +18,8 @@ from orderacc.storage.folder import FolderStore
 from orderacc.storage.spool import Spool
 from orderacc.storage.spool_folder import SpoolFolder
 from orderacc.storage.spooled import SpooledStore
+from orderacc.telemetry.metrics import exposition
+from orderacc.telemetry.spool_metrics import SpoolMetrics
 from staged_store import StagedStore, running
 
 pytestmark = pytest.mark.anyio
@@ -249,3 +251,16 @@ def test_whatever_happens_what_was_taken_in_arrives_and_nothing_else(tmp_path_fa
         assert spool.statistics().waiting_bytes == sum(len(data) for one in held.values() for data in one.values())
 
     asyncio.run(play())
+
+
+async def test_how_it_is_can_be_scraped(tmp_path):
+    store = StagedStore()
+    spool = await opened(tmp_path, store)
+    await spool.add("selected/visit/0.jpg", bytes(10))
+    text = exposition(list, SpoolMetrics(spool.statistics)).decode()
+    assert "orderacc_spool_waiting 1.0\n" in text
+    assert "orderacc_spool_bytes 10.0\n" in text
+    assert "orderacc_spool_failing 0.0\n" in text
+    async with running(spool):
+        await spool.drained()
+    assert "orderacc_spool_stored_total 1.0\n" in exposition(list, SpoolMetrics(spool.statistics)).decode()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orderacc.domain.verdicts import Verdict
     from orderacc.service.keeping import Keeping
     from orderacc.service.leftovers import Leftover
+    from orderacc.service.serving import Serving
     from orderacc.service.station import ClosedOrder, Station
     from orderacc.storage.objects import ObjectStore
     from orderacc.storage.records import OutboxMessage
@@ -69,6 +70,18 @@ class Storing:
         """See `Keeper.closed`."""
         self.keeping.closed(closed)
         self.evidence.closed(closed)
+
+    def show_in(self, serving: Serving | None) -> None:
+        """Show over HTTP how the way to the object store is, where something listens; before it does."""
+        if serving is not None:
+            from orderacc.service.serving import Part
+            from orderacc.telemetry.spool_metrics import SpoolMetrics
+
+            def how_the_store_is() -> Part:
+                failing = self.evidence.statistics().failing
+                return Part(failing is None, failing)
+
+            serving.also_show({"object_store": how_the_store_is}, SpoolMetrics(self.evidence.statistics))
 
     async def record(self, verdict: Verdict) -> Verdict:
         """Keep a verdict; only then its evidence goes to the store or away.
