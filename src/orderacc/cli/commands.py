@@ -25,6 +25,7 @@ COMMAND_MODULES: Final = {
     "export": "orderacc.cli.export",
     "purge": "orderacc.cli.purge",
     "recall": "orderacc.cli.recall",
+    "notify": "orderacc.cli.notify",
     "token": "orderacc.cli.token",
 }
 """Command name to module, in the order `--help` lists them. Each module has a `typer.Typer` named `app`: with one

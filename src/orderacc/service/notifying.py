@@ -64,16 +64,10 @@ class Notifying:
             config: Who is told; None for nobody.
 
         Raises:
-            ConfigError: `extra_missing` if one needs what is not installed; `bad_config` if a certificate is none.
+            ConfigError: See `make_sinks`.
         """
-        from orderacc.notify.webhook import WebhookSink
-
         config = config or NotifyConfig()
-        sinks: dict[Sink, SinkSection] = {WebhookSink(one): one for one in config.webhooks}
-        broker = _broker(config)
-        if broker is not None and config.mqtt is not None:
-            sinks[broker] = config.mqtt
-        return cls(config, sinks, broker)
+        return cls(config, *make_sinks(config))
 
     def messages(self, verdict: Verdict) -> tuple[OutboxMessage, ...]:
         """What is to be written to the outbox together with a verdict."""
@@ -139,6 +133,24 @@ class Notifying:
         left = {one.name: one.pending for one in self.statistics() if one.pending}
         if left:
             _log.warning("messages_left", pending=left, hurried=waiting.cancelled_caught)
+
+
+def make_sinks(config: NotifyConfig) -> tuple[dict[Sink, SinkSection], MqttSink | None]:
+    """Make the receivers. Reads certificates.
+
+    Returns:
+        All of them, each with its part of the configuration; and that of them which is a broker.
+
+    Raises:
+        ConfigError: `extra_missing` if one needs what is not installed; `bad_config` if a certificate is none.
+    """
+    from orderacc.notify.webhook import WebhookSink
+
+    sinks: dict[Sink, SinkSection] = {WebhookSink(one): one for one in config.webhooks}
+    broker = _broker(config)
+    if broker is not None and config.mqtt is not None:
+        sinks[broker] = config.mqtt
+    return sinks, broker
 
 
 def state_of(health: StationHealth) -> dict[str, Any]:
