@@ -14,12 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 import aiosqlite
 
 from orderacc.errors import StorageError
-from orderacc.storage.faults import is_corrupt, is_fault, storage_error
+from orderacc.storage.faults import is_corrupt, storage_error
+from orderacc.storage.grouping import Write, carry_out, settle
 from orderacc.storage.schema import prepare, prepare_reader, soundness
 from orderacc.telemetry import get_logger
 
@@ -61,13 +62,6 @@ class DatabaseHealth:
     set_aside: int
 
 
-@dataclass(slots=True, eq=False)
-class _Write:
-    work: Callable[[sqlite3.Connection], Any]
-    durable: bool
-    future: asyncio.Future[Any]
-
-
 class _Connection(aiosqlite.Connection):
     """A connection in a thread of its own that carries out whole transactions there, not statement by statement."""
 
@@ -87,7 +81,7 @@ class Database:
         self.path = path
         self._writer: _Connection | None = None
         self._reader: _Connection | None = None
-        self._waiting: deque[_Write] = deque()
+        self._waiting: deque[Write] = deque()
         self._wanted = asyncio.Event()
         self._closing = False
         self._trouble: StorageError | None = None
@@ -156,7 +150,7 @@ class Database:
             raise StorageError(f"{self.path}: the journal is closed", code="storage_closed")
         if self._trouble is not None:
             raise StorageError(self._trouble.message, code=self._trouble.code)
-        write = _Write(work, durable, asyncio.get_running_loop().create_future())
+        write = Write(work, durable, asyncio.get_running_loop().create_future())
         self._waiting.append(write)
         self._wanted.set()
         return cast("T", await write.future)
@@ -237,11 +231,11 @@ class Database:
                 if not (self._waiting or self._closing or self._suspected):
                     await self._wanted.wait()
 
-    async def _write(self, group: Sequence[_Write]) -> None:
+    async def _write(self, group: Sequence[Write]) -> None:
         """Commit a group; a place that fails refuses all of it."""
         assert self._writer is not None  # noqa: S101  there is one unless there is trouble
         try:
-            outcomes = await self._writer.call(partial(_carry_out, group))
+            outcomes = await self._writer.call(partial(carry_out, group))
         except sqlite3.Error as error:
             if is_corrupt(error):
                 self._waiting.extendleft(reversed(group))
@@ -250,14 +244,14 @@ class Database:
                 self._refuse(storage_error(error, self.path), group)
             return
         for write, outcome in zip(group, outcomes, strict=True):
-            _settle(write, outcome)
+            settle(write, outcome)
 
-    def _refuse(self, trouble: StorageError, group: Sequence[_Write] = ()) -> None:
+    def _refuse(self, trouble: StorageError, group: Sequence[Write] = ()) -> None:
         """Nothing is kept until `_try_again` succeeds: say so, and refuse what was on its way."""
         self._trouble = trouble
         _log.error("journal_refuses", file=str(self.path), code=trouble.code, reason=trouble.message)
         for write in (*group, *self._waiting):
-            _settle(write, StorageError(trouble.message, code=trouble.code))
+            settle(write, StorageError(trouble.message, code=trouble.code))
         self._waiting.clear()
 
     async def _try_again(self) -> None:
@@ -313,50 +307,6 @@ class Database:
 async def _close(connection: _Connection) -> None:
     with suppress(sqlite3.Error):  # a failing place fails here too; the thread ends all the same
         await connection.close()
-
-
-def _carry_out(group: Sequence[_Write], connection: sqlite3.Connection) -> list[object]:
-    """One transaction for all of a group; what fails by itself is undone by itself.
-
-    Returns:
-        For every write its result, or the exception it raised.
-
-    Raises:
-        sqlite3.Error: If the place failed; then nothing was kept.
-    """
-    durable = any(write.durable for write in group)
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        outcomes = [_one(write.work, connection) for write in group]
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return outcomes
-
-
-def _one(work: Callable[[sqlite3.Connection], object], connection: sqlite3.Connection) -> object:
-    connection.execute("SAVEPOINT one")
-    try:
-        result = work(connection)
-    except Exception as error:  # it is raised again where the write was asked for
-        if isinstance(error, sqlite3.Error) and is_fault(error):
-            raise
-        connection.execute("ROLLBACK TO one")
-        result = error
-    connection.execute("RELEASE one")
-    return result
-
-
-def _settle(write: _Write, outcome: object) -> None:
-    if write.future.done():
-        return  # whoever asked has gone; what was written stays written
-    if isinstance(outcome, Exception):
-        write.future.set_exception(outcome)
-    else:
-        write.future.set_result(outcome)
 
 
 def _probe(connection: sqlite3.Connection) -> None:
