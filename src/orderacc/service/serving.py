@@ -98,7 +98,10 @@ class Serving:
             health = journal.health()
             return Part(health.ok, None if health.ok else f"{health.code}: {health.message}")
 
-        return cls(config.api, stations, orders, journal, {"journal": how_the_journal_is}, objects=storing.objects)
+        parts = {"journal": how_the_journal_is}
+        shown = cls(config.api, stations, orders, journal, parts, objects=storing.objects)
+        storing.show_in(shown)
+        return shown
 
     def also_show(self, parts: Mapping[str, Callable[[], Part]], *collectors: Collector) -> None:
         """Show further parts of the box; before `run`.
