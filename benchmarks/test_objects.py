@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AT_ONCE = 6
-OBJECTS = 240
+OBJECTS = 120
 ROUNDS = 3
 PICTURE = bytes(range(250)) * 600
 """As large as a 720p frame in JPEG of quality 90."""
@@ -101,7 +101,8 @@ def test_objects_per_second_beside_a_bare_client(server, tmp_path):
             print(
                 f"\n{len(PICTURE) / 1000:.0f} kB objects, {AT_ONCE} at once: bare {statistics.median(alone):.1f}/s, "
                 f"through the spool {statistics.median(through):.1f}/s, share {share:.2f}; "
-                f"loop lag p99 {statistics.median(lags):.1f} ms, bare {statistics.median(bare_lags):.1f} ms, idle {idle:.1f} ms"
+                f"loop lag p99 {statistics.median(lags):.1f} ms, bare {statistics.median(bare_lags):.1f} ms, "
+                f"idle {idle:.1f} ms"
             )
             assert share >= LEAST_SHARE
             assert statistics.median(lags) <= idle + MOST_LAG_MS

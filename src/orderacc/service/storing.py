@@ -14,6 +14,7 @@ from orderacc.storage.opening import MEGABYTE, open_store, spool_folder
 from orderacc.storage.spool import Spool
 from orderacc.storage.spooled import SpooledStore
 from orderacc.telemetry import get_logger
+from orderacc.telemetry.spool_metrics import SpoolMetrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -71,17 +72,15 @@ class Storing:
         self.keeping.closed(closed)
         self.evidence.closed(closed)
 
-    def show_in(self, serving: Serving | None) -> None:
-        """Show over HTTP how the way to the object store is, where something listens; before it does."""
-        if serving is not None:
-            from orderacc.service.serving import Part
-            from orderacc.telemetry.spool_metrics import SpoolMetrics
+    def show_in(self, serving: Serving) -> None:
+        """Show over HTTP how the way to the object store is; before it begins."""
+        from orderacc.service.serving import Part
 
-            def how_the_store_is() -> Part:
-                failing = self.evidence.statistics().failing
-                return Part(failing is None, failing)
+        def how_the_store_is() -> Part:
+            failing = self.evidence.statistics().failing
+            return Part(failing is None, failing)
 
-            serving.also_show({"object_store": how_the_store_is}, SpoolMetrics(self.evidence.statistics))
+        serving.also_show({"object_store": how_the_store_is}, SpoolMetrics(self.evidence.statistics))
 
     async def record(self, verdict: Verdict) -> Verdict:
         """Keep a verdict; only then its evidence goes to the store or away.
