@@ -32,7 +32,7 @@ class S3Objects(Section):
     """S3, MinIO, Ceph, Swift."""
     bucket: BucketName
     """The bucket. The kinds of objects are the prefixes `frames`, `selected` and `results` in it."""
-    buckets: dict[Literal["frames", "selected", "results"], BucketName] = Field(default_factory=dict)
+    buckets: dict[Literal["frames", "selected", "results"], BucketName] = Field(default={})
     """Buckets of their own for some kinds."""
     prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+/)*$", max_length=128)] = ""
     """Stands before every key, e.g. `store-17/`."""
