@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/v1/session")}
-FILLED = {"station_id": "front", "verdict_id": "front-000007", "source": "till", "order_id": "7"}
+OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/v1/session"), ("GET", "/"), ("GET", "/web/main.js")}
+FILLED = {"station_id": "front", "verdict_id": "front-000007", "source": "till", "order_id": "7", "name": "main.js"}
 ENOUGH = {"read": {"read"}, "submit": {"submit"}, "admin": {"read", "submit", "admin"}}
 """What the bearers of the tokens may do."""
 

@@ -18,10 +18,15 @@ from orderacc.api.routes_evidence import EvidenceRoutes
 from orderacc.api.routes_live import LiveRoutes
 from orderacc.api.routes_operations import operation_routes
 from orderacc.api.routes_orders import OrderRoutes
+from orderacc.api.routes_page import page_routes
 from orderacc.api.routes_session import SessionRoutes
 from orderacc.api.routes_stations import StationRoutes
+from orderacc.api.routes_stream import StreamRoutes
+from orderacc.api.routes_stream_socket import StreamSocketRoutes
 from orderacc.api.routes_verdicts import VerdictRoutes
 from orderacc.api.sessions import Sessions
+from orderacc.api.streaming.metrics import StreamMetrics
+from orderacc.api.streaming.sessions import StreamSessions
 from orderacc.api.tokens import TokenFile
 from orderacc.telemetry import get_logger
 
@@ -52,10 +57,12 @@ async def serve(shown: Serving, newsroom: Newsroom, *, task_status: TaskStatus[s
     """
     config = shown.config
     tokens = await asyncio.to_thread(TokenFile, config.tokens) if config.tokens is not None else None
+    streams = StreamSessions(config.streaming, shown.detector)
     async with anyio.create_task_group() as group:
         if tokens is not None:
             group.start_soon(_refresh, tokens)
-        async with listening(door_app(shown, newsroom, tokens), config) as address:
+        group.start_soon(streams.run)
+        async with listening(door_app(shown, newsroom, tokens, streams), config) as address:
             _log.info("listening", address=address, tokens=None if tokens is None else len(tokens))
             if tokens is not None and not len(tokens):
                 _log.warning("no_tokens", file=str(config.tokens), advice="orderacc token create makes one")
@@ -63,20 +70,22 @@ async def serve(shown: Serving, newsroom: Newsroom, *, task_status: TaskStatus[s
             await anyio.sleep_forever()
 
 
-def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None) -> web.Application:
+def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None, streams: StreamSessions) -> web.Application:
     """The application.
 
     Args:
         shown: What there is to show.
         newsroom: Gives its events.
         tokens: Who is let in; None where whoever is on this machine is.
+        streams: Sessions of those who send pictures.
     """
     config, sessions = shown.config, Sessions()
     guard = Guard(config, tokens, sessions, shown.metrics)
     board = HealthBoard(shown.stations, shown.lag, shown.parts, shown.since)
-    live = LiveRoutes(shown.stations)
+    live, sockets = LiveRoutes(shown.stations), StreamSocketRoutes(streams)
+    collectors = (shown.metrics, *shown.collectors, StreamMetrics(streams))
     routes = (
-        *operation_routes(board, partial(shown.stations.metrics, shown.metrics, *shown.collectors)),
+        *operation_routes(board, partial(shown.stations.metrics, *collectors)),
         *SessionRoutes(guard, tokens, sessions, secure=config.tls is not None).routes(),
         *OrderRoutes(shown.orders).routes(),
         *VerdictRoutes(shown.ledger).routes(),
@@ -84,11 +93,16 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None) -> we
         *EventRoutes(newsroom).routes(),
         *StationRoutes(shown.stations, config.cameras).routes(),
         *live.routes(),
+        *sockets.routes(),
+        *StreamRoutes(streams).routes(),
+        *page_routes(),
     )
 
     async def close() -> None:
         newsroom.close()
         await live.close()
+        await sockets.close()
+        await streams.close()
 
     return make_app(routes, guard, on_shutdown=(close,))
 
