@@ -295,6 +295,46 @@ class TestPump:
                     await eventually(lambda before=before: len(there.received) > before or len(set(there.keys)) == 40)
             assert set(there.keys) == {message(n, f"s{n % 4}").key for n in range(40)}
 
+    async def test_every_fault_at_once(self, tmp_path):
+        """The receiver fails, hangs, goes, takes messages and does not say so; the pump is cut off; messages come."""
+        rng = random.Random(5)
+
+        async def moody(request):
+            await request.read()
+            mood = rng.choice(("well", "well", "500", "410", "401", "slow", "hang", "deaf", "rude"))
+            if mood in ("deaf", "rude"):  # it has the message, and the sender does not know
+                there.received.append(await request.json())
+            if mood == "rude":
+                request.transport.abort()
+            if mood in ("hang", "rude"):
+                return await hangs(request)
+            await anyio.sleep(0.002 if mood == "slow" else 0)
+            return await answers({"500": 500, "410": 410, "401": 401, "deaf": 500}.get(mood, 204))(request)
+
+        written = [message(n, f"s{n % 4}") for n in range(80)]
+        hardened = PumpPolicy(first_wait=0.005, longest_wait=0.02, gone_wait=0.02)
+        async with Journal.open(tmp_path / "journal.db") as journal, receiver(moody) as there:
+            for start in range(0, 80, 20):
+                async with pumping(journal.outbox, there.url, hardened, timeout_sec=0.05) as pump:
+                    await journal.outbox.add(written[start : start + 20])
+                    pump.wake()
+                    enough = len(there.received) + 10
+                    await eventually(lambda enough=enough: len(there.received) >= enough)
+            async with pumping(journal.outbox, there.url, hardened, timeout_sec=0.05):
+                await eventually(lambda: len(set(there.keys)) == 80, 60)
+                there.answer = takes
+            async with pumping(journal.outbox, there.url, hardened) as pump:
+                await pump.settled()
+                await eventually(lambda: pump.statistics().state is SinkState.READY)
+                await pump.settled()
+            assert await journal.outbox.counts() == {("pos", "delivered"): 80}
+        assert {body["key"]: body for body in there.received} == {one.key: one.body for one in written}
+        for station in ("s0", "s1", "s2", "s3"):
+            firsts = list(dict.fromkeys(body["number"] for body in there.received if body["station"] == station))
+            assert firsts == sorted(firsts)
+        assert there.forged == 0
+        print(f"80 messages, {len(there.asked)} attempts: {len(there.received) - 80} came twice, each with its key")
+
     async def test_the_outbox_may_fail_too(self, tmp_path):
         class Failing:
             """A journal whose disk is full for a while."""
