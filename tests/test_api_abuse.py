@@ -161,7 +161,7 @@ async def test_bad_requests_by_the_hundred() -> None:
     async with opened(rate_per_sec=100_000) as door:
         await door.get("/docs")
         before, statuses = memory(), []
-        limit = anyio.CapacityLimiter(16)
+        limit = anyio.CapacityLimiter(8)
 
         async def one() -> None:
             async with limit:

@@ -31,7 +31,7 @@ GRACE: Final = 5.0
 LINGER: Final = 1.0
 """Seconds the rest of a body that was refused is taken in, so that the refusal is read."""
 
-SWEEP: Final = 1.0
+SWEEP: Final = 0.25
 """Seconds between looks at the connections."""
 
 LONGEST_LINE: Final = 8190
@@ -61,7 +61,7 @@ class Doorman:
     def __init__(self, server: web.Server, most: int) -> None:
         self._server = server
         self._most = most
-        self._new: dict[asyncio.Protocol, float] = {}
+        self._new: dict[Any, float] = {}
 
     def __call__(self) -> asyncio.Protocol:
         """Serve one more connection."""
@@ -73,16 +73,19 @@ class Doorman:
 
     def asked(self, connection: object) -> None:
         """Take note that a connection has asked for something; from then on the server itself looks after it."""
-        self._new.pop(cast("asyncio.Protocol", connection), None)
+        self._new.pop(connection, None)
 
     async def sweep(self) -> None:
         """Show out who has been silent for too long, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP)
             now = asyncio.get_running_loop().time()
-            for one in [one for one, due in self._new.items() if due <= now]:
-                del self._new[one]
-                cast("Any", one).force_close()
+            for one, due in tuple(self._new.items()):
+                gone = one.transport is None
+                if gone or due <= now:
+                    del self._new[one]  # one that has gone still holds what it sent
+                if not gone and due <= now:
+                    one.force_close()
 
 
 class _Full(asyncio.Protocol):
