@@ -20,6 +20,7 @@ from orderacc.storage.spool_folder import SpoolFolder
 from orderacc.storage.spooled import SpooledStore
 from orderacc.telemetry.metrics import exposition
 from orderacc.telemetry.spool_metrics import SpoolMetrics
+from small_disk import fill, make_room, small_disk
 from staged_store import StagedStore, running
 
 pytestmark = pytest.mark.anyio
@@ -155,6 +156,31 @@ async def test_a_full_disk_takes_nothing_in_and_leaves_nothing_behind(tmp_path, 
     now = spool.statistics()
     assert (now.waiting, now.waiting_bytes, now.rejected) == (0, 0, 2)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_a_disk_that_is_really_full_acknowledges_nothing_and_all_goes_on_when_there_is_room(tmp_path):
+    with small_disk(tmp_path / "disk", 2) as disk:
+        store = FolderStore(disk / "objects")
+        spool = Spool(SpoolFolder(tmp_path / "spool"), store)
+        await spool.open()
+        fill(disk, leave=300_000)
+        keys = [f"selected/visit-{visit}/0.jpg" for visit in range(10)]
+        async with running(spool):
+            for key in keys:
+                await spool.add(key, bytes(100_000))
+            await until(lambda: spool.statistics().failures >= 11)  # the waits have grown to seconds
+            assert spool.statistics().failing == "storage_full"
+            with pytest.raises(StorageError) as caught:
+                await store.put("selected/late/0.jpg", bytes(300_000), "image/jpeg")
+            assert caught.value.code == "storage_full"
+            here = [one.key async for one in store.list()]
+            assert sorted(set(keys) - set(here)) == sorted(one.key for one in SpoolFolder(tmp_path / "spool").waiting())
+            make_room(disk)
+            began = anyio.current_time()
+            with anyio.fail_after(5):
+                await spool.drained()
+            print(f"recovered {anyio.current_time() - began:.2f} s after there was room")
+        assert [one.key async for one in store.list()] == keys
 
 
 async def test_what_is_held_waits_for_its_verdict(tmp_path):

@@ -31,6 +31,9 @@ _log = get_logger(__name__)
 FIRST_WAIT: Final = 0.5
 """Seconds before the first further attempt, at most."""
 
+FULL_WAIT: Final = 2.0
+"""Longest wait while the store's disk is full: asking costs nothing, and somebody may have made room."""
+
 REFUSALS: Final = 3
 """Attempts after which an object that the store refuses is set aside, so that it holds up no other."""
 
@@ -236,7 +239,8 @@ class Spool:
                 for task in done - {news}:
                     task.result()
                 if self._failing and not working:
-                    await asyncio.sleep(self._backoff.next())
+                    wait = self._backoff.next()
+                    await asyncio.sleep(min(wait, FULL_WAIT) if self._failing == "storage_full" else wait)
         finally:
             for task in working:
                 task.cancel()
