@@ -94,5 +94,5 @@ async def test_a_verdict_with_two_messages(tmp_path, at_once, pause):
         f"\n{at_once:>3} at once: p50 {p50:.1f} ms, p99 {p99:.1f} ms, {len(took) / seconds:.0f} verdicts a second;"
         f" loop lag p99 {lag:.1f} ms (idle {idle:.1f}); {size / len(took) / 1000:.1f} kB a verdict"
     )
-    if pause:  # faster than that no box is asked to be
+    if pause:  # the others saturate the loop on purpose: on busy cores they exceed the limit, and are only printed
         assert lag - idle <= MOST_LAG_MS
