@@ -106,6 +106,7 @@ async def opened(
     *,
     ledger: Any = None,
     objects: Any = None,
+    detector: Any = None,
     stations: tuple[str, ...] = ("front",),
     **config: Any,
 ) -> AsyncIterator[Door]:
@@ -118,7 +119,8 @@ async def opened(
     builder = StagedBuilder()
     async with staged(builder, config_of(*map(station_config, stations))) as stage:
         api = ApiConfig.model_validate({"port": 0, **config})
-        serving = Serving(api, stage.stations, OrderStore(), ledger or RecentLedger(api.keep_verdicts), objects=objects)
+        ledger = ledger or RecentLedger(api.keep_verdicts)
+        serving = Serving(api, stage.stations, OrderStore(), ledger, objects=objects, detector=detector)
         async with anyio.create_task_group() as group, aiohttp.ClientSession() as session:
             address = await group.start(lambda *, task_status: serving.run(task_status=task_status))
             yield Door(address, serving, stage, session, tokens, group.cancel_scope.cancel)

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/v1/session"), ("GET", "/"), ("GET", "/web/main.js")}
-FILLED = {"station_id": "front", "verdict_id": "front-000007", "source": "till", "order_id": "7", "name": "main.js"}
+FILLED = {
+    "station_id": "front",
+    "verdict_id": "front-000007",
+    "source": "till",
+    "order_id": "7",
+    "name": "main.js",
+    "client_id": "nobody",
+    "video_id": "none",
+    "number": "0",
+}
 ENOUGH = {"read": {"read"}, "submit": {"submit"}, "admin": {"read", "submit", "admin"}}
 """What the bearers of the tokens may do."""
 

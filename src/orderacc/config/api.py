@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from orderacc.config.section import InputFile, OutputFile, Section
+from orderacc.config.streaming import StreamingConfig
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 """Hosts that only this machine can reach."""
@@ -78,6 +79,8 @@ class ApiConfig(Section):
     """Most connections at a time."""
     keep_verdicts: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Verdicts that can be asked for where no `storage` keeps them."""
+    streaming: StreamingConfig = StreamingConfig()
+    """Detection for other clients."""
 
     @field_validator("tokens")
     @classmethod

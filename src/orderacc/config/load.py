@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from orderacc.config.messages import did_you_mean, explain, without_tags
 from orderacc.config.references import resolve
 from orderacc.config.schema import Config
+from orderacc.config.streaming import ENVIRONMENT
 from orderacc.documents import FieldPath, read_document
 from orderacc.errors import ConfigError, Finding
 from orderacc.telemetry.redaction import redact_text
@@ -105,9 +106,8 @@ class _Override:
 
 
 def _overrides(variables: Mapping[str, str], data: dict[str, Any], findings: list[Finding]) -> Iterator[_Override]:
-    import yaml
-
     schema = json_schema()
+    yield from _streaming(variables, data)
     sections = {key for key, node in schema["properties"].items() if _is_section(node)}
     singles = set(schema["properties"]) - sections - {"stations", "schema"}
     for name in sorted(variables):
@@ -122,11 +122,25 @@ def _overrides(variables: Mapping[str, str], data: dict[str, Any], findings: lis
             continue
         if divided and data.get(section) is not None and not isinstance(data[section], dict):
             continue  # the file's own mistake is reported; there is nothing to lay this over
-        try:
-            value = yaml.safe_load(variables[name])
-        except (yaml.YAMLError, ValueError):
-            value = variables[name]
-        yield _Override(name, (section, key) if divided else (section,), value)
+        yield _Override(name, (section, key) if divided else (section,), _read_value(variables[name]))
+
+
+def _streaming(variables: Mapping[str, str], data: dict[str, Any]) -> Iterator[_Override]:
+    """Variables of other names; they open no door where the file has none."""
+    api = data.get("api")
+    if isinstance(api, dict) and isinstance(api.get("streaming", {}), dict):
+        for name, key in ENVIRONMENT.items():
+            if name in variables:
+                yield _Override(name, ("api", "streaming", key), _read_value(variables[name]))
+
+
+def _read_value(text: str) -> Any:  # noqa: ANN401  parsed text
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return text
 
 
 def _is_section(node: dict[str, Any]) -> bool:

@@ -140,7 +140,7 @@ async def run_daemon(
             first_visit=storing.first_visit if storing else 1,
             leftovers=leftovers,
         )
-        sink.serving = serving = Serving.of(config, stations, till.store, storing)
+        sink.serving = serving = Serving.of(config, stations, till.store, storing, runtime)
         notifying.show_in(serving)
         _log.info("started", stations=[station.id for station in config.stations], device=runtime.engine.device)
         try:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from orderacc.config import ApiConfig, Config
     from orderacc.domain.verdicts import Verdict
     from orderacc.orders.memory import OrderStore
+    from orderacc.service.detecting import Detecting
     from orderacc.service.ledger import Ledger
+    from orderacc.service.runtime import Runtime
     from orderacc.service.stations import StationSet
     from orderacc.service.storing import Storing
     from orderacc.storage.objects import ObjectStore
@@ -62,6 +64,7 @@ class Serving:
         since: When the process began, by the monotonic clock, seconds.
         collectors: Give further metrics.
         objects: Where evidence is; None where none is stored.
+        detector: Looks at pictures others send; None where nobody may.
     """
 
     config: ApiConfig
@@ -74,12 +77,15 @@ class Serving:
     since: float = field(default_factory=time.monotonic)
     collectors: tuple[Collector, ...] = ()
     objects: ObjectStore | None = None
+    detector: Detecting | None = None
 
     def __post_init__(self) -> None:
         self.metrics = BoxMetrics(self.lag)
 
     @classmethod
-    def of(cls, config: Config, stations: StationSet, orders: OrderStore, storing: Storing | None) -> Self | None:
+    def of(
+        cls, config: Config, stations: StationSet, orders: OrderStore, storing: Storing | None, runtime: Runtime
+    ) -> Self | None:
         """What a daemon shows; None where nothing listens.
 
         Args:
@@ -87,11 +93,13 @@ class Serving:
             stations: The stations.
             orders: All orders the box knows.
             storing: What is kept; None where nothing is, and then the last verdicts are in memory.
+            runtime: The models.
         """
         if config.api is None:
             return None
         if storing is None:
-            return cls(config.api, stations, orders, RecentLedger(config.api.keep_verdicts))
+            ledger = RecentLedger(config.api.keep_verdicts)
+            return cls(config.api, stations, orders, ledger, detector=runtime.detector)
         journal = storing.keeping.journal
 
         def how_the_journal_is() -> Part:
