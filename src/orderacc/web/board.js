@@ -44,12 +44,15 @@ export function board(root, { box }) {
   };
 }
 
-// The number of columns at which a card comes nearest to a third wider than high; beyond nine the board scrolls.
+// The number of columns at which a card comes nearest to a third wider than high and no place stays empty.
 function lay(grid, cards) {
   const { innerWidth: width, innerHeight: height } = window;
   const most = width < 700 ? 1 : Math.min(cards, 4);
   let best = 1;
-  const oddness = (columns) => Math.abs(Math.log(width / columns / (height / Math.ceil(cards / columns)) / 1.3));
+  const oddness = (columns) => {
+    const lines = Math.ceil(cards / columns);
+    return Math.abs(Math.log(((width / columns) * lines) / height / 1.3)) + 0.7 * (columns * lines - cards);
+  };
   for (let columns = 2; columns <= most; columns += 1) if (oddness(columns) < oddness(best)) best = columns;
   const rows = Math.ceil(cards / best);
   grid.style.setProperty("--columns", best);

@@ -57,7 +57,7 @@ export class Card {
   /** Let time pass: only what counts seconds changes. */
   tick() {
     const { look, verdict } = this.#face;
-    if (look === "down") this.when.textContent = `for ${span(this.#station.phase_s)}`;
+    if (look === "down") this.when.textContent = this.#station.phase_s < 2 ? "just now" : `for ${span(this.#station.phase_s)}`;
     else this.when.textContent = verdict ? ago(verdict.recorded_at) : "";
     const open = this.#station.open_order;
     const other = open && open !== this.#face.number && look !== "down";
@@ -80,22 +80,22 @@ export class Card {
   #number(face) {
     if (face.number === null) return h("p", { class: "card-title" }, face.title);
     const sign = h("span", { class: "card-sign" }, face.look in SIGNS ? icon(SIGNS[face.look]) : null);
-    const figure = h("span", { class: "card-figure", vars: { chars: Math.max(3, [...face.number].length) } }, face.number);
+    const vars = { chars: Math.max(3, [...face.number].length) };
+    const figure = face.verdict
+      ? h("a", { class: "card-figure", href: hrefOf(face.verdict), vars }, face.number)
+      : h("span", { class: "card-figure", vars }, face.number);
     return h("p", { class: "card-number" }, sign, figure);
   }
 
   #lines(face) {
-    const lines = face.lines.map(({ kind, label, text, more: count }) =>
-      h(
-        "li",
-        { data: { kind } },
-        h("b", {}, label),
-        h("span", {}, text, count ? h("small", {}, ` ${count}`) : null),
-      ),
-    );
+    const lines = face.lines.map(({ kind, label, text, more: count }, place) => {
+      const rest = place === face.lines.length - 1 && face.more ? ` and ${face.more} more` : "";
+      const small = [count, rest].filter(Boolean).join(",");
+      return h("li", { data: { kind } }, h("b", {}, label), h("span", {}, text, small && h("small", {}, ` ${small}`)));
+    });
     return [
       face.title && face.number !== null ? h("p", { class: "card-line" }, face.title) : null,
-      lines.length ? h("ul", { class: "card-faults" }, lines, face.more ? h("li", {}, `and ${face.more} more`) : null) : null,
+      lines.length ? h("ul", { class: "card-faults" }, lines) : null,
       face.small ? h("p", { class: "card-small" }, face.small) : null,
       face.handled ? h("p", { class: "card-handled" }, icon("good"), face.handled) : null,
       face.last ? h("p", { class: "card-last", data: { look: face.last.look } }, icon(face.last.look), `${face.last.text} before`) : null,
@@ -105,8 +105,9 @@ export class Card {
   #buttons(face) {
     if (!face.verdict) return [];
     const { verdict } = face;
-    const details = h("a", { class: "button quiet", href: `#/orders/${encodeURIComponent(verdict.verdict_id)}` }, "Details");
-    if (!mayChange() || verdict.status === "accurate") return [details];
+    if (verdict.status === "accurate") return [];
+    const details = h("a", { class: "button quiet aside", href: hrefOf(verdict) }, "Details");
+    if (!mayChange()) return [details];
     if (face.handled) return [this.#button("Undo", "quiet", () => this.#undo(verdict)), details];
     return [
       this.#button("Fixed", "main", () => this.#say(verdict, "fixed")),
@@ -148,6 +149,8 @@ export class Card {
     }
   }
 }
+
+const hrefOf = (verdict) => `#/orders/${encodeURIComponent(verdict.verdict_id)}`;
 
 const SIGNS = { good: "good", bad: "bad", warn: "warn", none: "none", watching: "watching" };
 

@@ -114,7 +114,7 @@ export function faults(verdict) {
     if ((left.missing.get(expected) || 0) < quantity || (left.extra.get(seen) || 0) < quantity) continue;
     left.missing.set(expected, left.missing.get(expected) - quantity);
     left.extra.set(seen, left.extra.get(seen) - quantity);
-    found.push({ kind: "swap", label: "Swapped", text: `${seen} instead of ${times(quantity, expected)}` });
+    found.push({ kind: "swap", label: "Swapped", text: `${quantity > 1 ? times(quantity, seen) : seen} instead of ${expected}` });
   }
   for (const [name, quantity] of left.missing) {
     if (quantity) found.push({ kind: "missing", label: "Missing", text: times(quantity, name) });
@@ -132,9 +132,9 @@ export function faults(verdict) {
 /** What is wrong in one line. */
 export function faultLine(verdict) {
   if (verdict.status === "accurate") return "";
-  const found = faults(verdict).map(({ label, text }) => `${label} ${text}`);
-  if (verdict.status === "undetermined" || !found.length) return reasonText(verdict);
-  return found.join(", ");
+  const found = Map.groupBy(faults(verdict), ({ label }) => label);
+  if (verdict.status === "undetermined" || !found.size) return reasonText(verdict);
+  return [...found].map(([label, some]) => `${label}: ${some.map(({ text }) => text).join(", ")}`).join(". ");
 }
 
 function tally(lines) {
