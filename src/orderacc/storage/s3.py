@@ -70,6 +70,15 @@ class S3Settings:
     part_bytes: int = 8 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A content with its digests."""
+
+    content: bytes
+    md5: str
+    sha256: str
+
+
 class S3Store:
     """Keeps objects in buckets. Attempts are not repeated here: whoever has something to put knows how to wait.
 
@@ -141,13 +150,13 @@ class S3Store:
             StorageError: `storage_unavailable`, `storage_denied`, `no_such_bucket`, `storage_refused` or `bad_key`.
         """
         place = self._place(key)
-        content = await asyncio.to_thread(_read, data) if isinstance(data, Path) else data
-        about = {"ContentType": content_type, "Metadata": {_DIGEST: await asyncio.to_thread(_sha256, content)}}
+        ready = await asyncio.to_thread(_ready, data)
+        about = {"ContentType": content_type, "Metadata": {_DIGEST: ready.sha256}}
         try:
-            await self._put(key, place, content, about)
+            await self._put(key, place, ready, about)
         except StorageError as error:
             await self._create(place["Bucket"], error)
-            await self._put(key, place, content, about)
+            await self._put(key, place, ready, about)
 
     async def get(self, key: str) -> bytes:
         """See `ObjectStore.get`."""
@@ -212,12 +221,12 @@ class S3Store:
             with suppress(made):
                 await self._client.create_bucket(Bucket=bucket, **self._location())
 
-    async def _put(self, key: str, place: Mapping[str, str], content: bytes, about: Mapping[str, Any]) -> None:
-        async with self._asking(f"{key} could not be put", place["Bucket"], len(content)):
-            if len(content) > self._settings.part_bytes:
-                await self._put_parts(place, content, about)
+    async def _put(self, key: str, place: Mapping[str, str], ready: _Ready, about: Mapping[str, Any]) -> None:
+        async with self._asking(f"{key} could not be put", place["Bucket"], len(ready.content)):
+            if len(ready.content) > self._settings.part_bytes:
+                await self._put_parts(place, ready.content, about)
             else:
-                await self._client.put_object(**place, Body=content, ContentMD5=_md5(content), **about)
+                await self._client.put_object(**place, Body=ready.content, ContentMD5=ready.md5, **about)
 
     @asynccontextmanager
     async def _asking(self, what: str, bucket: str, size: int = 0) -> AsyncIterator[None]:
@@ -317,9 +326,11 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _read(path: Path) -> bytes:
-    """A clip is some megabytes; what is much larger is not put here."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StorageError(f"{path.name} cannot be read: {error.strerror}") from error
+def _ready(data: bytes | Path) -> _Ready:
+    """Everything that takes time in one go. A clip is some megabytes; what is much larger is not put here."""
+    if isinstance(data, Path):
+        try:
+            data = data.read_bytes()
+        except OSError as error:
+            raise StorageError(f"the file cannot be read: {error.strerror}") from error
+    return _Ready(data, _md5(data), _sha256(data))

@@ -96,6 +96,7 @@ class Spool:
         self._line: OrderedDict[str, deque[SpoolFile]] = OrderedDict()
         self._busy: dict[str, SpoolFile] = {}
         self._held: dict[str, int] = {}
+        self._putting: set[int] = set()
         self._next = 1
         self._bytes = 0
         self._stored = self._failures = self._rejected = self._refused = 0
@@ -224,10 +225,11 @@ class Spool:
         try:
             while True:
                 self._news.clear()
-                while self._line and len(working) < (1 if self._failing else self._puts_at_once):
+                while not working if self._failing else len(self._putting) < self._puts_at_once:
                     file = self._take()
                     if file is None:
                         break
+                    self._putting.add(file.number)
                     working.add(asyncio.create_task(self._bring(file)))
                 if not working:
                     await self._news.wait()
@@ -265,6 +267,7 @@ class Spool:
         try:
             async with asyncio.timeout(SLOW):
                 await self._store.put(file.key, file.path, content_type_of(file.key))
+            self._free(file)  # the next put need not wait until this file is gone
             await asyncio.to_thread(self._folder.done, file)
         except asyncio.CancelledError:
             self._put_back(group, file)
@@ -288,6 +291,12 @@ class Spool:
                 _log.info("object_store_back", waiting=self.statistics().waiting)
             self._failing = None
             self._backoff.reset()
+        finally:
+            self._free(file)
+
+    def _free(self, file: SpoolFile) -> None:
+        self._putting.discard(file.number)
+        self._news.set()
 
     async def _set_aside_or_wait(self, group: str, file: SpoolFile, error: StorageError) -> None:
         if error.code != "storage_refused":
