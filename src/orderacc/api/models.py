@@ -245,6 +245,24 @@ class ReviewTold(Told):
     """When, ISO 8601 UTC."""
 
 
+class ReviewsTold(Told):
+    """What the crew said of all verdicts."""
+
+    reviews: list[ReviewTold]
+    """The oldest first; of several about one verdict the newest counts."""
+    next: int | None
+    """`after` of the next page; null at the end."""
+
+
+class ReviewsQuery(Given):
+    """Which reviews."""
+
+    after: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """Those behind the review with this id."""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200
+    """Most reviews."""
+
+
 class VerdictTold(Told):
     """A verdict as it was recorded."""
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from orderacc.api.guard import caller_of
 from orderacc.api.models import (
     ReviewGiven,
+    ReviewsQuery,
+    ReviewsTold,
     ReviewTold,
     VerdictDetail,
     VerdictsQuery,
@@ -76,6 +78,17 @@ class VerdictRoutes:
                 problems=("not_found", "unavailable"),
                 parameters=NAMED,
             ),
+            Route(
+                "GET",
+                "/v1/reviews",
+                self.said,
+                "What the crew said of all verdicts, page by page.",
+                TAG,
+                Scope.READ,
+                ReviewsTold,
+                query=ReviewsQuery,
+                problems=("unavailable",),
+            ),
         )
 
     async def list(self, request: web.Request) -> web.Response:
@@ -125,6 +138,13 @@ class VerdictRoutes:
             verdict_id, given.opinion, items=items, note=given.note, reviewer=caller_of(request).name
         )
         return json_answer(_said(said), 201)
+
+    async def said(self, request: web.Request) -> web.Response:
+        """`GET /v1/reviews`."""
+        query = read_query(request, ReviewsQuery)
+        found = await self._ledger.reviews(None, query.after, query.limit)
+        behind = found[-1].review_id if len(found) == query.limit else None
+        return json_answer(ReviewsTold(reviews=[_said(one) for one in found], next=behind))
 
 
 def _told(one: StoredVerdict) -> VerdictTold:
