@@ -107,6 +107,7 @@ async def opened(
     ledger: Any = None,
     objects: Any = None,
     detector: Any = None,
+    videos: Any = None,
     stations: tuple[str, ...] = ("front",),
     **config: Any,
 ) -> AsyncIterator[Door]:
@@ -121,6 +122,7 @@ async def opened(
         api = ApiConfig.model_validate({"port": 0, **config})
         ledger = ledger or RecentLedger(api.keep_verdicts)
         serving = Serving(api, stage.stations, OrderStore(), ledger, objects=objects, detector=detector)
+        serving.videos = videos
         async with anyio.create_task_group() as group, aiohttp.ClientSession() as session:
             address = await group.start(lambda *, task_status: serving.run(task_status=task_status))
             yield Door(address, serving, stage, session, tokens, group.cancel_scope.cancel)

@@ -24,6 +24,7 @@ from orderacc.api.routes_stations import StationRoutes
 from orderacc.api.routes_stream import StreamRoutes
 from orderacc.api.routes_stream_socket import StreamSocketRoutes
 from orderacc.api.routes_verdicts import VerdictRoutes
+from orderacc.api.routes_videos import VideoRoutes
 from orderacc.api.sessions import Sessions
 from orderacc.api.streaming.metrics import StreamMetrics
 from orderacc.api.streaming.sessions import StreamSessions
@@ -62,6 +63,8 @@ async def serve(shown: Serving, newsroom: Newsroom, *, task_status: TaskStatus[s
         if tokens is not None:
             group.start_soon(_refresh, tokens)
         group.start_soon(streams.run)
+        if shown.videos is not None:
+            await group.start(shown.videos.run)
         async with listening(door_app(shown, newsroom, tokens, streams), config) as address:
             _log.info("listening", address=address, tokens=None if tokens is None else len(tokens))
             if tokens is not None and not len(tokens):
@@ -93,6 +96,7 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None, strea
         *EventRoutes(newsroom).routes(),
         *StationRoutes(shown.stations, config.cameras).routes(),
         *live.routes(),
+        *VideoRoutes(shown.videos, config.cameras).routes(),
         *sockets.routes(),
         *StreamRoutes(streams).routes(),
         *page_routes(),

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from orderacc.config.section import InputFile, OutputFile, Section
 from orderacc.config.streaming import StreamingConfig
+from orderacc.config.videos import VideosConfig
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 """Hosts that only this machine can reach."""
@@ -81,6 +82,8 @@ class ApiConfig(Section):
     """Verdicts that can be asked for where no `storage` keeps them."""
     streaming: StreamingConfig = StreamingConfig()
     """Detection for other clients."""
+    videos: VideosConfig = VideosConfig()
+    """Recordings that are handed in."""
 
     @field_validator("tokens")
     @classmethod

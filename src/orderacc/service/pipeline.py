@@ -62,6 +62,7 @@ class Pipeline:
         grace: Seconds that orders in flight get after `stop`.
         keeper: Is told of orders as they are opened and closed.
         revisions: Waits for orders the till tells late, and judges again what it amends; None does neither.
+        serve_model: Whether the batcher is run here; False where another pipeline does.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Pipeline:
         grace: float = 10.0,
         keeper: Keeper | None = None,
         revisions: Revisions | None = None,
+        serve_model: bool = True,
     ) -> None:
         self._judge = judge
         self._batcher = batcher
@@ -80,6 +82,7 @@ class Pipeline:
         self._grace = grace
         self._keeper = keeper
         self._revisions = revisions
+        self._serve_model = serve_model
         self._stopping = anyio.Event()
         self._taken = anyio.Event()
         self._pending: dict[str, ClosedOrder] = {}
@@ -106,7 +109,8 @@ class Pipeline:
         """
         self._queue, waiting = anyio.create_memory_object_stream[ClosedOrder](math.inf)
         async with anyio.create_task_group() as serving:
-            await serving.start(self._batcher.run)
+            if self._serve_model:
+                await serving.start(self._batcher.run)
             self._serving = serving
             if self._revisions is not None:
                 serving.start_soon(self._revisions.run, self._deliver_revision)

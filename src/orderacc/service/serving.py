@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import anyio
@@ -13,6 +15,8 @@ from anyio import TASK_STATUS_IGNORED
 from orderacc.errors import StorageError
 from orderacc.service.ledger import RecentLedger
 from orderacc.service.newsroom import Newsroom
+from orderacc.service.replaying import Replayer
+from orderacc.service.videos import Videos
 from orderacc.telemetry.box_metrics import BoxMetrics
 from orderacc.telemetry.lag import LoopLag
 
@@ -65,6 +69,7 @@ class Serving:
         collectors: Give further metrics.
         objects: Where evidence is; None where none is stored.
         detector: Looks at pictures others send; None where nobody may.
+        videos: Recordings that are handed in; None where none are taken.
     """
 
     config: ApiConfig
@@ -78,6 +83,7 @@ class Serving:
     collectors: tuple[Collector, ...] = ()
     objects: ObjectStore | None = None
     detector: Detecting | None = None
+    videos: Videos | None = None
 
     def __post_init__(self) -> None:
         self.metrics = BoxMetrics(self.lag)
@@ -97,9 +103,12 @@ class Serving:
         """
         if config.api is None:
             return None
+        folder = config.storage.data_dir / "videos" if config.storage else Path(tempfile.mkdtemp(prefix="orderacc-"))
+        replayer = Replayer(runtime)
+        videos = Videos(folder, config.api.videos, replayer, orders, temporary=config.storage is None)
         if storing is None:
             ledger = RecentLedger(config.api.keep_verdicts)
-            return cls(config.api, stations, orders, ledger, detector=runtime.detector)
+            return cls(config.api, stations, orders, ledger, detector=runtime.detector, videos=videos)
         journal = storing.keeping.journal
 
         def how_the_journal_is() -> Part:
@@ -107,7 +116,8 @@ class Serving:
             return Part(health.ok, None if health.ok else f"{health.code}: {health.message}")
 
         parts = {"journal": how_the_journal_is}
-        shown = cls(config.api, stations, orders, journal, parts, objects=storing.objects)
+        shown = cls(config.api, stations, orders, journal, parts, objects=storing.objects, videos=videos)
+        shown.detector = runtime.detector
         storing.show_in(shown)
         return shown
 

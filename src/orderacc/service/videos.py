@@ -1,0 +1,319 @@
+"""Recordings that were handed in: judged one after the other, and what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import uuid
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import anyio
+from anyio import TASK_STATUS_IGNORED
+
+from orderacc.errors import OrderAccError, RequestError
+from orderacc.orders import FileOrders
+from orderacc.storage.records import now_text
+from orderacc.telemetry import get_logger
+from orderacc.telemetry.redaction import redact_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anyio.abc import TaskStatus
+
+    from orderacc.config import StationConfig
+    from orderacc.config.videos import VideosConfig
+    from orderacc.domain.verdicts import Verdict
+    from orderacc.orders import OrderBook
+    from orderacc.service.replaying import Replaying
+
+_log = get_logger(__name__)
+
+VideoState: TypeAlias = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+OVER: Final = frozenset({"done", "failed", "cancelled"})
+"""States that last."""
+
+RECORD: Final = "job.json"
+VIDEO: Final = "video"
+ORDERS: Final = "orders.json"
+
+
+@dataclass(slots=True)
+class VideoJob:
+    """A recording, or a camera's run, and what came of it.
+
+    Attributes:
+        video_id: Its name.
+        kind: What it is.
+        name: What the client called it.
+        fps: Frames looked at per second of video.
+        created_at: When it was handed in, ISO 8601 UTC.
+        duration_s: How long it is, seconds of video; None when that is not known.
+        size: Bytes; 0 of a run.
+        state: Where it is.
+        at_s: Frame time reached, seconds.
+        started_at: When judging began.
+        ended_at: When it ended.
+        code: Why it failed, a stable code; None when it did not.
+        message: Likewise, for a person.
+        verdicts: As they came, JSON values.
+    """
+
+    video_id: str
+    kind: Literal["upload", "run"]
+    name: str
+    fps: float
+    created_at: str
+    duration_s: float | None = None
+    size: int = 0
+    state: VideoState = "waiting"
+    at_s: float = 0.0
+    started_at: str | None = None
+    ended_at: str | None = None
+    code: str | None = None
+    message: str | None = None
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def progress(self) -> float | None:
+        """Share that has been judged, 0 to 1; None when that is not known."""
+        if self.state == "done":
+            return 1.0
+        return min(1.0, self.at_s / self.duration_s) if self.duration_s else None
+
+
+class Videos:
+    """Keeps recordings in a folder, judges them, and remembers the verdicts.
+
+    Args:
+        folder: Where; made when it is needed. What is found there from an earlier time is taken up again.
+        config: The section `api.videos`.
+        replaying: Judges.
+        orders: What was paid for where a recording brings no orders of its own.
+        temporary: Whether the folder goes when `run` ends.
+    """
+
+    def __init__(
+        self, folder: Path, config: VideosConfig, replaying: Replaying, orders: OrderBook, *, temporary: bool = False
+    ) -> None:
+        self.config = config
+        self._folder = folder
+        self._replaying = replaying
+        self._orders = orders
+        self._temporary = temporary
+        self._jobs: dict[str, VideoJob] = {}
+        self._runs: dict[str, StationConfig] = {}
+        self._arrival = asyncio.Event()
+        self._scopes: dict[str, anyio.CancelScope] = {}
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Judge what is handed in, one after the other, until cancelled.
+
+        Args:
+            task_status: Told when what an earlier process left is known.
+        """
+        for job in await asyncio.to_thread(self._found):
+            self._jobs[job.video_id] = job
+        task_status.started()
+        try:
+            while True:
+                waiting = [job for job in self._jobs.values() if job.state == "waiting"]
+                if waiting:
+                    await self._judge(waiting[0])
+                else:
+                    self._arrival.clear()
+                    await self._arrival.wait()
+        finally:
+            if self._temporary:
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    # What clients do.
+
+    def room(self) -> None:
+        """Make sure that one more may wait.
+
+        Raises:
+            RequestError: `unavailable`.
+        """
+        if sum(job.state == "waiting" for job in self._jobs.values()) >= self.config.waiting:
+            raise RequestError("too many recordings wait", code="unavailable", headers={"Retry-After": "10"})
+
+    def new_folder(self) -> tuple[str, Path]:
+        """A name for a recording and the folder its files go to. Blocks shortly."""
+        video_id = uuid.uuid4().hex
+        folder = self._folder / video_id
+        folder.mkdir(parents=True)
+        return video_id, folder
+
+    async def add(self, video_id: str, name: str, fps: float, duration: float | None) -> VideoJob:
+        """Take a recording whose files are in its folder.
+
+        Raises:
+            RequestError: `unavailable`.
+        """
+        self.room()
+        size = (await asyncio.to_thread(os.stat, self._folder / video_id / VIDEO)).st_size
+        return await self._add(VideoJob(video_id, "upload", name, fps, now_text(), duration, size))
+
+    async def add_run(self, station: StationConfig, name: str, seconds: float) -> VideoJob:
+        """Take a camera that is to be watched for a while.
+
+        Args:
+            station: Describes it.
+            name: What to call it; without credentials.
+            seconds: How long.
+
+        Raises:
+            RequestError: `unavailable`.
+        """
+        self.room()
+        video_id, _ = await asyncio.to_thread(self.new_folder)
+        self._runs[video_id] = station
+        return await self._add(VideoJob(video_id, "run", name, station.fps, now_text(), seconds))
+
+    def get(self, video_id: str) -> VideoJob:
+        """A recording.
+
+        Raises:
+            RequestError: `not_found`.
+        """
+        job = self._jobs.get(video_id)
+        if job is None:
+            raise RequestError("there is no such recording", code="not_found")
+        return job
+
+    def jobs(self) -> list[VideoJob]:
+        """All of them, the newest first."""
+        return list(reversed(self._jobs.values()))
+
+    async def cancel(self, video_id: str) -> VideoJob:
+        """Judge a recording no further; one that is over stays as it is.
+
+        Raises:
+            RequestError: `not_found`.
+        """
+        job = self.get(video_id)
+        if job.state not in OVER:
+            await self._over(job, "cancelled")
+            scope = self._scopes.get(video_id)
+            if scope is not None:
+                scope.cancel()
+        return job
+
+    async def delete(self, video_id: str) -> None:
+        """Forget a recording and its verdicts; one that is being judged is cancelled.
+
+        Raises:
+            RequestError: `not_found`.
+        """
+        await self.cancel(video_id)
+        self._jobs.pop(video_id, None)
+        await asyncio.to_thread(shutil.rmtree, self._folder / video_id, ignore_errors=True)
+
+    def discard(self, video_id: str) -> None:
+        """Forget the files of a recording that was not taken. Blocks shortly."""
+        shutil.rmtree(self._folder / video_id, ignore_errors=True)
+
+    # Judging.
+
+    async def _add(self, job: VideoJob) -> VideoJob:
+        self._jobs[job.video_id] = job
+        await self._record(job)
+        for old in [one for one in self._jobs.values() if one.state in OVER][: max(0, self._surplus)]:
+            await self.delete(old.video_id)
+        self._arrival.set()
+        return job
+
+    @property
+    def _surplus(self) -> int:
+        return len(self._jobs) - self.config.keep
+
+    async def _judge(self, job: VideoJob) -> None:
+        job.state, job.started_at = "running", now_text()
+        await self._record(job)
+
+        async def sink(verdict: Verdict) -> None:
+            job.verdicts.append(verdict.to_dict())
+
+        def progress(at: float) -> None:
+            job.at_s = at
+
+        try:
+            with anyio.CancelScope() as scope:
+                self._scopes[job.video_id] = scope
+                name = f"video-{job.video_id[:8]}"
+                if job.kind == "run":
+                    station = self._runs.pop(job.video_id).model_copy(update={"id": name})
+                    await self._replaying.run(
+                        station, job.duration_s or 0.0, self._orders, sink=sink, progress=progress
+                    )
+                else:
+                    folder = self._folder / job.video_id
+                    book = await asyncio.to_thread(self._book, folder)
+                    await self._replaying.video(folder / VIDEO, name, job.fps, book, sink=sink, progress=progress)
+        except OrderAccError as error:
+            job.code, job.message = error.code, redact_text(error.message)
+            await self._over(job, "failed")
+        except Exception as error:  # noqa: BLE001  one recording must not end the judging of others
+            _log.error("video_failed", video_id=job.video_id, exc_info=error)
+            job.code, job.message = "internal", "something went wrong here; the log has it"
+            await self._over(job, "failed")
+        else:
+            if job.state == "running":
+                await self._over(job, "done")
+        finally:
+            self._scopes.pop(job.video_id, None)
+
+    def _book(self, folder: Path) -> OrderBook:
+        return FileOrders(folder / ORDERS) if (folder / ORDERS).exists() else self._orders
+
+    async def _over(self, job: VideoJob, state: VideoState) -> None:
+        job.state, job.ended_at = state, now_text()
+        _log.info("video_over", video_id=job.video_id, state=state, verdicts=len(job.verdicts), code=job.code)
+        for name in (VIDEO, ORDERS):
+            await asyncio.to_thread((self._folder / job.video_id / name).unlink, missing_ok=True)
+        await self._record(job)
+
+    # The folder.
+
+    async def _record(self, job: VideoJob) -> None:
+        if job.video_id in self._jobs:
+            await asyncio.to_thread(self._write, job.video_id, json.dumps(asdict(job), ensure_ascii=False))
+
+    def _write(self, video_id: str, text: str) -> None:
+        path = self._folder / video_id / RECORD
+        try:
+            fresh = path.with_suffix(".new")
+            fresh.write_text(text, encoding="utf-8", errors="replace")
+            fresh.replace(path)
+        except OSError as error:
+            _log.error("video_record_failed", video_id=video_id, reason=str(error))
+
+    def _found(self) -> list[VideoJob]:
+        """What an earlier process left, the oldest first; half uploaded recordings are deleted."""
+        found: list[VideoJob] = []
+        for folder in self._folder.iterdir() if self._folder.is_dir() else ():
+            job = _read(folder / RECORD)
+            if job is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            if job.state not in OVER:
+                again = job.kind == "upload" and (folder / VIDEO).exists()
+                job.state, job.at_s, job.verdicts = ("waiting" if again else "failed"), 0.0, []
+                job.code = None if again else "interrupted"
+                job.message = None if again else "the process ended meanwhile"
+            found.append(job)
+        return sorted(found, key=lambda job: job.created_at)
+
+
+def _read(path: Path) -> VideoJob | None:
+    known = {one.name for one in fields(VideoJob)}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return VideoJob(**data) if isinstance(data, dict) and data.keys() <= known else None
+    except (OSError, ValueError, TypeError):
+        return None
