@@ -13,6 +13,7 @@ from orderacc.api.app import make_app
 from orderacc.api.guard import Guard
 from orderacc.api.health import HealthBoard
 from orderacc.api.listening import listening
+from orderacc.api.routes_cameras import CameraRoutes
 from orderacc.api.routes_events import EventRoutes
 from orderacc.api.routes_evidence import EvidenceRoutes
 from orderacc.api.routes_live import LiveRoutes
@@ -95,6 +96,7 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None, strea
         *EvidenceRoutes(shown.objects).routes(),
         *EventRoutes(newsroom).routes(),
         *StationRoutes(shown.stations, config.cameras).routes(),
+        *CameraRoutes(config.cameras).routes(),
         *live.routes(),
         *VideoRoutes(shown.videos, config.cameras).routes(),
         *sockets.routes(),
