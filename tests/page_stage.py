@@ -109,9 +109,9 @@ async def awake(door: Door, *stations: str) -> None:
 
 
 @asynccontextmanager
-async def counters(*stations: str, **more: Any) -> AsyncIterator[Door]:
-    """A door over stations that run."""
-    async with opened(stations=stations, **more) as door:
+async def counters(*stations: str, folder: Path | None = None, **more: Any) -> AsyncIterator[Door]:
+    """A door over stations that run; as `opened`."""
+    async with opened(folder, stations=stations, **more) as door:
         await awake(door, *stations)
         yield door
 

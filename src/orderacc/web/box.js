@@ -58,6 +58,11 @@ export class Box extends EventTarget {
     return said;
   }
 
+  /** Take note of reviews that were asked for elsewhere. */
+  learn(reviews) {
+    for (const said of reviews) this.#keepReview(said);
+  }
+
   async #look() {
     if (this.#looking) return;
     this.#looking = true;
@@ -122,7 +127,8 @@ export class Box extends EventTarget {
 
   #keepReview(said) {
     const before = this.reviews.get(said.verdict_id);
-    if (before && before.review_id >= said.review_id) return;
+    // A box that began anew without a journal counts its reviews from one again: its time tells.
+    if (before && before.at >= said.at) return;
     this.reviews.set(said.verdict_id, said);
     this.#tell("review", said);
   }

@@ -5,7 +5,7 @@ import { inTheBag, reviewedVerdicts } from "./corrections.js";
 import { h, put } from "./dom.js";
 import { readMetrics, sum } from "./metrics.js";
 import { shareBars, stackedBars, timeLines } from "./plots.js";
-import { milliseconds, percent, STATUSES } from "./words.js";
+import { milliseconds, percent, span, STATUSES } from "./words.js";
 
 const EVERY = 2000;
 const KEPT = 150; // samples: five minutes
@@ -17,9 +17,9 @@ const WORDS = { ok: "Well", degraded: "Not quite well", failed: "Not able to jud
 export function health(root) {
   const now = h("section", { class: "tiles" });
   const parts = h("section", { class: "panel" });
-  const plots = h("section", { class: "plots" });
-  const accuracy = h("section", { class: "plots" });
-  put(root, h("h1", {}, "Health"), now, plots, accuracy, parts);
+  const plots = h("section", { class: "plots-part" });
+  const accuracy = h("section", { class: "plots-part" });
+  put(root, h("h1", {}, "Health"), now, h("div", { class: "plots" }, plots, accuracy), parts);
   const samples = [];
   let recent = [];
   let rights = null;
@@ -68,7 +68,7 @@ function tiles(told, sample, recent, rights) {
   const wrong = recent.filter(({ verdict }) => verdict.status === "inaccurate").length;
   const tile = (name, value, note, look = "") => h("div", { class: "tile", data: { look } }, h("span", { class: "tile-name" }, name), h("b", {}, value), h("span", { class: "hint" }, note));
   return [
-    tile("The box", WORDS[told.status], `up ${Math.floor(told.uptime_s / 3600)} h ${Math.floor((told.uptime_s % 3600) / 60)} min, version ${told.version}`, LOOKS[told.status]),
+    tile("The box", WORDS[told.status], `up ${span(told.uptime_s)}, version ${told.version}`, LOOKS[told.status]),
     tile("Orders in a day", recent.length === 500 ? "500+" : recent.length, `${wrong} of them wrong`),
     tile("Order's end to verdict", milliseconds(quantile(spans, 0.5)), `99 of 100 within ${milliseconds(quantile(spans, 0.99))}`),
     tile("Right, as reviewed", rights?.all.of ? percent(rights.all.right / rights.all.of) : "–", `${rights?.all.of ?? 0} reviewed`),
@@ -99,7 +99,7 @@ function latencies(recent) {
     const values = recent.map(({ verdict }) => verdict.timings_ms[stage]).filter((value) => value !== null).sort((one, other) => one - other);
     return h("tr", {}, h("th", { scope: "row" }, name), [0.5, 0.9, 0.99].map((share) => h("td", { class: "figure" }, milliseconds(quantile(values, share)))));
   });
-  const head = h("tr", {}, ["Stage", "half within", "90 of 100", "99 of 100"].map((text) => h("th", { scope: "col" }, text)));
+  const head = h("tr", {}, ["Stage", "Half", "90 of 100", "99 of 100"].map((text, place) => h("th", { scope: "col", class: place ? "figure" : null }, text)));
   return panel("Where the time goes", h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows))));
 }
 

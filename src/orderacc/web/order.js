@@ -76,7 +76,7 @@ function compared(verdict) {
       h("td", { class: "hint" }, why),
     );
   });
-  const head = h("tr", {}, ["Item", "Ordered", "Seen", "Why"].map((text) => h("th", { scope: "col" }, text)));
+  const head = h("tr", {}, ["Item", "Ordered", "Seen", "Why"].map((text, place) => h("th", { scope: "col", class: place % 3 ? "figure" : null }, text)));
   return h(
     "section",
     { class: "panel" },

@@ -1,7 +1,7 @@
 // Orders: what was judged, when, searched and one by one.
 
 import { boxNow, get } from "./api.js";
-import { exportCorrections } from "./corrections.js";
+import { allReviews, exportCorrections } from "./corrections.js";
 import { h, icon, put, toast } from "./dom.js";
 import { handledAs } from "./face.js";
 import { order } from "./order.js";
@@ -22,6 +22,9 @@ export function orders(root, { box, rest }) {
   const end = rest[0] ? order(detail, { box, verdictId: rest[0] }) : null;
   if (!rest[0]) put(detail, h("p", { class: "empty" }, "Choose an order."));
   list.load();
+  allReviews()
+    .then((all) => box.learn([...all.values()]))
+    .catch(() => {}); // without it the list merely does not say what was reviewed
   const fresh = ({ detail: told }) => list.heard(told.verdict);
   const reviewed = () => list.draw();
   box.addEventListener("verdict", fresh);
@@ -154,9 +157,10 @@ class OrderList {
     if (this.#told.length < 2) return [];
     const moments = this.#told.map(({ recorded_at: at }) => Date.parse(at));
     const first = Math.min(...moments);
-    const wide = Math.max(60_000, (Math.max(...moments) - first + 1) / BARS);
-    const bars = Array.from({ length: Math.min(BARS, Math.ceil((Math.max(...moments) - first + 1) / wide)) }, (_, place) => {
-      const from = first + place * wide;
+    const last = Math.max(...moments) + 1;
+    const wide = Math.max(60_000, (last - first) / BARS);
+    const bars = Array.from({ length: BARS }, (_, place) => {
+      const from = last - (BARS - place) * wide;
       const inside = this.#told.filter((_, index) => moments[index] >= from && moments[index] < from + wide);
       const parts = Object.entries(STATUSES).map(([status, { look }]) => ({ look, value: inside.filter(({ verdict }) => verdict.status === status).length }));
       const label = clock(from).slice(0, 5);
@@ -168,7 +172,7 @@ class OrderList {
     };
     const wrong = this.#told.filter(({ verdict }) => verdict.status === "inaccurate").length;
     const name = `${this.#told.length} orders since ${ago(new Date(first).toISOString())}, ${wrong} of them wrong`;
-    return stackedBars(bars, { name, high: 70, onpick });
+    return stackedBars(bars, { name, high: 64, wide: 400, labels: 5, onpick });
   }
 }
 

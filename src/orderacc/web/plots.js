@@ -6,10 +6,10 @@ const WIDE = 640;
 const LEFT = 44;
 
 /** Stacked bars: `bars` are `{label, title, parts: [{look, value}]}`. `onpick` is called with a bar that is chosen. */
-export function stackedBars(bars, { name, high = 150, onpick = null } = {}) {
+export function stackedBars(bars, { name, high = 150, wide = WIDE, labels = 8, onpick = null } = {}) {
   const most = Math.max(1, ...bars.map(({ parts }) => total(parts)));
-  const step = WIDE / Math.max(1, bars.length);
-  const every = Math.ceil(bars.length / 8);
+  const step = wide / Math.max(1, bars.length);
+  const every = Math.ceil(bars.length / labels);
   const shapes = bars.map((bar, place) => {
     let top = high;
     const pieces = bar.parts.map(({ look, value }) => {
@@ -22,7 +22,7 @@ export function stackedBars(bars, { name, high = 150, onpick = null } = {}) {
     const props = onpick ? { class: "plot-pick", onclick: () => onpick(bar) } : {};
     return s("g", props, s("title", {}, bar.title), ground, pieces, text);
   });
-  return plot(name, high + 26, [s("line", { x1: 0, x2: WIDE, y1: high, y2: high, class: "plot-axis" }), shapes]);
+  return plot(name, wide, high + 26, [s("line", { x1: 0, x2: wide, y1: high, y2: high, class: "plot-axis" }), shapes]);
 }
 
 /** Lines over time: `lines` are `{name, look, points: [[milliseconds, value], …]}`. */
@@ -47,7 +47,7 @@ export function timeLines(lines, { name, unit = "", high = 150, span = 300_000, 
     const last = points.at(-1)?.[1];
     return h("span", { class: `key key-${look}` }, `${line}: ${last === undefined ? "–" : short(last)}${unit}`);
   });
-  return h("div", {}, plot(name, high + 26, [grid, drawn, ends]), h("p", { class: "keys" }, legend));
+  return h("div", {}, plot(name, WIDE, high + 26, [grid, drawn, ends]), h("p", { class: "keys" }, legend));
 }
 
 /** Shares from 0 to 1 as bars with their names: `rows` are `{label, share, of}`; `of` is how many it rests on. */
@@ -64,8 +64,8 @@ export function shareBars(rows, { name }) {
   return h("ul", { class: "shares", "aria-label": name }, bars);
 }
 
-function plot(name, high, children) {
-  return s("svg", { viewBox: `0 0 ${WIDE} ${high}`, class: "plot", role: "img", "aria-label": name }, children);
+function plot(name, wide, high, children) {
+  return s("svg", { viewBox: `0 0 ${wide} ${high}`, class: "plot", role: "img", "aria-label": name }, children);
 }
 
 const total = (parts) => parts.reduce((sum, { value }) => sum + value, 0);

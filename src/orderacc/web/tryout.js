@@ -30,7 +30,8 @@ export function tryOut(root) {
     till,
     h("p", { class: "hint" }, "Without it the box compares with the orders it knows."),
   );
-  put(root, h("h1", {}, "Try a recording"), mayChange() ? [drop, orders] : h("p", { class: "hint" }, "This login may only look."), list);
+  const handing = h("div", { class: "videos" }, mayChange() ? [drop, orders] : h("p", { class: "hint" }, "This login may only look."));
+  put(root, h("h1", {}, "Try a recording"), handing, list);
 
   function over(yes) {
     return (event) => (event.preventDefault(), (drop.dataset.over = yes));
@@ -70,7 +71,7 @@ export function tryOut(root) {
       }
       await Promise.all([...jobs.values()].map((job) => job.look()));
     } catch (problem) {
-      if (problem.code === "unavailable" && problem.status === 503) put(list, h("p", { class: "empty" }, "This box takes no recordings."));
+      if (problem.code === "unavailable" && problem.status === 503) put(handing, h("p", { class: "empty" }, "This box takes no recordings."));
     }
   };
   look();
