@@ -19,7 +19,7 @@ from orderacc.domain.verdicts import Verdict
 from orderacc.orders.memory import OrderStore
 from orderacc.service.ledger import RecentLedger
 from orderacc.service.serving import Serving
-from staged_stations import StagedBuilder, config_of, staged, station_config
+from staged_stations import DEADLINE, StagedBuilder, config_of, staged, station_config
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -109,6 +109,7 @@ async def opened(
     detector: Any = None,
     videos: Any = None,
     stations: tuple[str, ...] = ("front",),
+    deadline: float = 2 * DEADLINE,
     **config: Any,
 ) -> AsyncIterator[Door]:
     """A door; with a folder it has tokens, one for each scope."""
@@ -118,7 +119,7 @@ async def opened(
         tokens = {str(scope): create_token(path, f"a {scope}er", frozenset({scope}))[1] for scope in Scope}
         config["tokens"] = str(path)
     builder = StagedBuilder()
-    async with staged(builder, config_of(*map(station_config, stations))) as stage:
+    async with staged(builder, config_of(*map(station_config, stations)), deadline=deadline) as stage:
         api = ApiConfig.model_validate({"port": 0, **config})
         ledger = ledger or RecentLedger(api.keep_verdicts)
         serving = Serving(api, stage.stations, OrderStore(), ledger, objects=objects, detector=detector)

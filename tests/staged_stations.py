@@ -188,7 +188,7 @@ async def until(condition) -> None:
 
 
 @asynccontextmanager
-async def staged(builder, config, *, answer=lambda _: '{"items":[]}', grace=10.0):
+async def staged(builder, config, *, answer=lambda _: '{"items":[]}', grace=10.0, deadline=2 * DEADLINE):
     """A set that runs until the block is left; then it has been stopped and every order has its verdict."""
     verdicts: list = []
 
@@ -198,7 +198,7 @@ async def staged(builder, config, *, answer=lambda _: '{"items":[]}', grace=10.0
     batcher = VlmBatcher(StagedEngine(answer))
     judge = OrderJudge(batcher, Menu(DEMO_ITEMS), JudgeSettings((56, 56)), ModelVersions())
     stations = StationSet(Pipeline(judge, batcher, sink, grace=grace), builder, config)
-    with anyio.fail_after(2 * DEADLINE):
+    with anyio.fail_after(deadline):
         stage = Stage(builder, stations, verdicts)
 
         async def run(*, task_status):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import AwareDatetime, BeforeValidator, Field
 
@@ -290,6 +290,10 @@ class VerdictDetail(VerdictTold):
     """What the crew said, the oldest first; the newest counts."""
 
 
+_STATUS: Final = f"({'|'.join(get_args(Status))})"
+_STATUSES: Final = f"^{_STATUS}(,{_STATUS})*$"
+
+
 def _statuses(text: object) -> object:
     return tuple(text.split(",")) if isinstance(text, str) else text
 
@@ -302,7 +306,7 @@ class VerdictsQuery(Given):
     status: Annotated[
         tuple[Status, ...],
         BeforeValidator(_statuses, json_schema_input_type=str),
-        Field(json_schema_extra={"examples": ["inaccurate,unsure"]}),
+        Field(json_schema_extra={"pattern": _STATUSES, "examples": ["inaccurate,unsure"]}),
     ] = ()
     """With one of these statuses, separated by commas."""
     since: AwareDatetime | None = None

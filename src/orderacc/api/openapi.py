@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orderacc.api.routes import Route
 
 _REF: Final = "#/components/schemas/{model}"
-_PARAMETER: Final = re.compile(r"\{(\w+)(?::[^{}]+)?\}")
+_PARAMETER: Final = re.compile(r"\{(\w+)(?::([^{}]+))?\}")
 
 _EVERYWHERE: Final = ("bad_request", "bad_origin", "bad_host", "internal")
 """Codes of what may go wrong whatever is asked."""
@@ -35,6 +35,7 @@ def openapi_document(routes: Sequence[Route]) -> dict[str, Any]:
     for route in routes:
         wanted += [(route.answer, "serialization")] if route.answer else []
         wanted += [(route.body, "validation")] if route.body else []
+        wanted += [(route.form, "validation")] if route.form else []
         wanted += [(route.query, "validation")] if route.query else []
     unique = list(dict.fromkeys(wanted))
     references, definitions = models_json_schema(unique, ref_template=_REF)
@@ -78,9 +79,11 @@ def _operation(route: Route, references: Mapping[Any, Any]) -> dict[str, Any]:
     parameters = [*_path_parameters(route), *_query_parameters(route)]
     if parameters:
         operation["parameters"] = parameters
-    if route.body:
-        schema = references[route.body, "validation"]
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    sent = route.body or route.form
+    if sent:
+        media = "application/json" if route.body else "multipart/form-data"
+        content = {media: {"schema": references[sent, "validation"]}}
+        operation["requestBody"] = {"required": True, "content": content}
     answer: dict[str, Any] = {"description": "As asked."}
     if route.media is not None:
         schema = references[route.answer, "serialization"] if route.answer else {}
@@ -93,13 +96,15 @@ def _operation(route: Route, references: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _problems(route: Route) -> dict[str, Any]:
     codes = [*_EVERYWHERE, *route.problems]
+    if _PARAMETER.search(route.path):
+        codes.append("not_found")
     if route.metered:
         codes.append("rate_limited")
     if route.scope:
         codes += ["unauthorized", "forbidden"]
-    if route.query or route.body:
+    if route.query or route.body or route.form:
         codes.append("invalid")
-    if route.body:
+    if route.body or route.form:
         codes += ["too_large", "unsupported_media_type", "timeout"]
     by_status: dict[int, list[str]] = {}
     for code in sorted(set(codes)):
@@ -115,13 +120,14 @@ def _problems(route: Route) -> dict[str, Any]:
 
 
 def _path_parameters(route: Route) -> Iterable[dict[str, Any]]:
-    for name in _PARAMETER.findall(route.path):
+    for name, pattern in _PARAMETER.findall(route.path):
+        schema = {"type": "string", "minLength": 1} | ({"pattern": f"^{pattern}$"} if pattern else {})
         yield {
             "name": name,
             "in": "path",
             "required": True,
             "description": route.parameters.get(name, ""),
-            "schema": {"type": "string", "minLength": 1},
+            "schema": schema,
         }
 
 

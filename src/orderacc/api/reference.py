@@ -69,7 +69,11 @@ def _parameters(operation: Mapping[str, Any]) -> str:
 
 def _body(operation: Mapping[str, Any]) -> str:
     body = operation.get("requestBody")
-    return f"<p>Body: {_kind(body['content']['application/json']['schema'])}</p>" if body else ""
+    if not body:
+        return ""
+    ((media, content),) = body["content"].items()
+    what = "Body" if media == "application/json" else f"Body, <code>{escape(media)}</code>"
+    return f"<p>{what}: {_kind(content['schema'])}</p>"
 
 
 def _answers(operation: Mapping[str, Any]) -> str:

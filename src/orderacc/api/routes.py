@@ -60,6 +60,7 @@ class Route:
         media: Media type of the answer; None when it has no body.
         query: Model of the query.
         body: Model of the JSON body.
+        form: Model of the body where that is a form.
         problems: Codes of what may go wrong apart from what may go wrong everywhere.
         parameters: What the path's parameters are, by name.
         metered: Whether it counts against the limits; what says that the box is alive must answer always.
@@ -77,6 +78,7 @@ class Route:
     media: str | None = "application/json"
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+    form: type[BaseModel] | None = None
     problems: tuple[str, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     metered: bool = True

@@ -88,7 +88,7 @@ class OrderRoutes:
                 TAG,
                 Scope.READ,
                 OrderTold,
-                problems=("not_found",),
+                problems=("not_found", "invalid"),
                 parameters=NAMED,
             ),
             Route(

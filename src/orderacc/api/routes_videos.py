@@ -83,6 +83,19 @@ class VideosQuery(Given):
     """Most recordings."""
 
 
+class VideoForm(Given):
+    """A recording to be judged, part by part in any order."""
+
+    video: Annotated[bytes, Field(json_schema_extra={"contentMediaType": "application/octet-stream"})]
+    """The file."""
+    orders: Annotated[bytes, Field(json_schema_extra={"contentMediaType": "application/json"})] = b""
+    """What was paid for, as orders.json has it; the box's own orders when left out."""
+    fps: Annotated[float, Field(ge=1, le=60)] = 10.0
+    """Frames looked at per second of it."""
+    name: Annotated[str, Field(max_length=100)] = ""
+    """What to call it; the file's own name when left out."""
+
+
 class RunGiven(Given):
     """A camera to be watched for a while."""
 
@@ -114,13 +127,13 @@ class VideoRoutes:
                 "POST",
                 "/v1/videos",
                 self.upload,
-                "Hand in a recording, as multipart/form-data: `video` is the file, `orders` what was paid for, as"
-                " orders.json has it (the box's own orders when left out), `fps` and `name` as text.",
+                "Hand in a recording, as a form.",
                 TAG,
                 Scope.SUBMIT,
                 VideoTold,
                 status=201,
-                problems=("unavailable", "too_large", "unsupported_media_type", "timeout", "invalid", "bad_config"),
+                form=VideoForm,
+                problems=("unavailable", "bad_config"),
             ),
             Route(
                 "GET",
