@@ -85,8 +85,8 @@ def kill_at_random(folder: Path, times: int, seed: int) -> History:
             history.lives += 1
             kill_after = chance.uniform(0, longest)
             status = nursery.life(seed + history.lives, kill_after)
-            if status == 0:
-                longest = max(kill_after, longest / 2)  # the first life was slower than this one
+            # The machine is busier or less busy than during the first life.
+            longest = max(kill_after, longest / 2) if status == 0 else longest * 1.05
             assert status in {0, -signal.SIGKILL}, f"life {history.lives} ended with {status}"
             history.killed += status == -signal.SIGKILL
             history.ended += status == 0
