@@ -122,7 +122,7 @@ async function enter() {
     try {
       return await whoAmI();
     } catch (problem) {
-      if (problem.status === 401) return login(view);
+      if (problem.status === 401 || problem.status === 403) return login(view);
       put(view, h("p", { class: "empty" }, "The box does not answer yet. Trying again…"));
       await new Promise((resolve) => setTimeout(resolve, RETRY));
     }

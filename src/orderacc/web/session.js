@@ -6,6 +6,8 @@ import { h, put } from "./dom.js";
 let scopes = [];
 let named = null;
 
+const mayLook = () => scopes.includes("read") || scopes.includes("admin");
+
 /** Whether this login may review and hand in. */
 export const mayChange = () => scopes.includes("submit") || scopes.includes("admin");
 
@@ -42,7 +44,8 @@ export function login(root) {
       said.textContent = "";
       try {
         take(await ask("POST", "/v1/session", { body: { token: field.value } }));
-        resolve();
+        if (mayLook()) resolve();
+        else said.textContent = "This token lets nobody look: it lacks the scope read.";
       } catch (problem) {
         said.textContent = problem.code === "unauthorized" ? "The box does not know this token." : problem.told;
         field.select();
