@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
+import termios
 import threading
 import time
 from contextlib import asynccontextmanager, contextmanager
@@ -198,13 +201,14 @@ class Subscriber:
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self._client: paho.Client | None = None
         self.connected = threading.Event()
         self.heard: list[tuple[str, bytes, bool]] = []
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Listen in a thread while the block runs."""
-        client = paho.Client(CallbackAPIVersion.VERSION2, "subscriber", clean_session=False)
+        client = self._client = paho.Client(CallbackAPIVersion.VERSION2, "subscriber", clean_session=False)
         client.reconnect_delay_set(min_delay=0.02, max_delay=0.05)
         client.on_connect = lambda *_: client.subscribe("orderacc/#", 1)
         client.on_subscribe = lambda *_: self.connected.set()
@@ -217,6 +221,11 @@ class Subscriber:
         finally:
             client.disconnect()
             client.loop_stop()
+
+    def unread(self) -> int:
+        """Bytes that have come and are not heard yet; a broker that is killed now takes them along."""
+        there = self._client.socket() if self._client else None
+        return int.from_bytes(fcntl.ioctl(there, termios.FIONREAD, bytes(4)), sys.byteorder) if there else 0
 
     def verdicts(self) -> list[dict[str, Any]]:
         return [json.loads(payload) for topic, payload, _ in self.heard if topic.endswith("/verdict")]

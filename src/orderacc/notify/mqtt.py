@@ -103,10 +103,14 @@ class MqttSink:
         waits.reset()
         self._trouble = "the connection was lost"
         _log.info("broker_connected", sink=self.name, host=self._config.host)
+        # Before any message: whoever has waited for his messages to go out has the states told too.
+        sent: dict[str, bytes] = {}
+        while news := {name: state for name, state in self._states.items() if sent.get(name) != state}:
+            for station_id, state in news.items():
+                await self._publish_state(connection, station_id, state)
+            sent |= news
         self._connection = connection
         self._connected.set()
-        for station_id, state in list(self._states.items()):
-            await self._publish_state(connection, station_id, state)
         await connection.lost.wait()
         self._note(NotifyError("the connection was lost"))
 

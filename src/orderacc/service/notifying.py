@@ -55,6 +55,7 @@ class Notifying:
         self._broker = broker
         self._announcer = Announcer(config.store, tuple(sinks))
         self._pumps: tuple[Pump, ...] = ()
+        self._states: _States | None = None
 
     @classmethod
     def load(cls, config: NotifyConfig | None) -> Notifying:
@@ -111,7 +112,8 @@ class Notifying:
             for pump in self._pumps:
                 await group.start(pump.run)
             if self._broker is not None:
-                group.start_soon(_tell_states, self._broker, health)
+                self._states = _States(self._broker, health)
+                group.start_soon(self._states.run)
             task_status.started()
 
     def _part(self, name: str) -> Part:
@@ -130,6 +132,8 @@ class Notifying:
             async with anyio.create_task_group() as group:
                 for pump in self._pumps:
                     group.start_soon(pump.settled)
+                if self._states is not None:
+                    group.start_soon(self._states.tell)
         left = {one.name: one.pending for one in self.statistics() if one.pending}
         if left:
             _log.warning("messages_left", pending=left, hurried=waiting.cancelled_caught)
@@ -165,17 +169,34 @@ def state_of(health: StationHealth) -> dict[str, Any]:
     }
 
 
-async def _tell_states(broker: MqttSink, health: Callable[[], Mapping[str, StationHealth]]) -> None:
-    told: dict[str, bytes] = {}
-    while True:
-        now = {station: json.dumps(state_of(one), ensure_ascii=False).encode() for station, one in health().items()}
+class _States:
+    """What a broker is told of the stations, whenever it has changed.
+
+    Args:
+        broker: Told.
+        health: Gives how every station is.
+    """
+
+    def __init__(self, broker: MqttSink, health: Callable[[], Mapping[str, StationHealth]]) -> None:
+        self._broker = broker
+        self._health = health
+        self._told: dict[str, bytes] = {}
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        while True:
+            await self.tell()
+            await asyncio.sleep(STATE_EVERY)
+
+    async def tell(self) -> None:
+        """Tell what has changed since the last time."""
+        now = {name: json.dumps(state_of(one), ensure_ascii=False).encode() for name, one in self._health().items()}
+        told, self._told = self._told, now
         for station in told.keys() - now.keys():
-            now[station] = b""  # the broker forgets a station that is no more
+            await self._broker.tell_state(station, b"")  # it forgets a station that is no more
         for station, state in now.items():
             if told.get(station) != state:
-                await broker.tell_state(station, state)
-        told = {station: state for station, state in now.items() if state}
-        await asyncio.sleep(STATE_EVERY)
+                await self._broker.tell_state(station, state)
 
 
 def _broker(config: NotifyConfig) -> MqttSink | None:
