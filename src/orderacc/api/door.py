@@ -20,6 +20,7 @@ from orderacc.api.routes_live import LiveRoutes
 from orderacc.api.routes_operations import operation_routes
 from orderacc.api.routes_orders import OrderRoutes
 from orderacc.api.routes_page import page_routes
+from orderacc.api.routes_peer import PeerRoutes
 from orderacc.api.routes_session import SessionRoutes
 from orderacc.api.routes_stations import StationRoutes
 from orderacc.api.routes_stream import StreamRoutes
@@ -87,6 +88,7 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None, strea
     guard = Guard(config, tokens, sessions, shown.metrics)
     board = HealthBoard(shown.stations, shown.lag, shown.parts, shown.since)
     live, sockets = LiveRoutes(shown.stations), StreamSocketRoutes(streams)
+    videos = VideoRoutes(shown.videos, config.cameras)
     collectors = (shown.metrics, *shown.collectors, StreamMetrics(streams))
     routes = (
         *operation_routes(board, partial(shown.stations.metrics, *collectors)),
@@ -98,7 +100,8 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None, strea
         *StationRoutes(shown.stations, config.cameras).routes(),
         *CameraRoutes(config.cameras).routes(),
         *live.routes(),
-        *VideoRoutes(shown.videos, config.cameras).routes(),
+        *videos.routes(),
+        *PeerRoutes(videos, shown.ledger, shown.stations, shown.objects, config.cameras).routes(),
         *sockets.routes(),
         *StreamRoutes(streams).routes(),
         *page_routes(),

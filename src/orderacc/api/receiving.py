@@ -104,7 +104,7 @@ async def _take(part: BodyPartReader, form: _Form, folder: Path, most: int) -> N
         await _store(part, folder / VIDEO, most)
     elif part.name == "orders":
         await _store(part, folder / ORDERS, LARGEST_ORDERS)
-    elif part.name == "name":
+    elif part.name in ("name", "video_id"):
         form.name = await _text(part)
     elif part.name == "fps":
         form.fps = _fps(await _text(part))

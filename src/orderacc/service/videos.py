@@ -198,10 +198,10 @@ class Videos:
         """
         job = self.get(video_id)
         if job.state not in OVER:
+            job.state = "cancelled"
+            if video_id in self._scopes:
+                self._scopes[video_id].cancel()
             await self._over(job, "cancelled")
-            scope = self._scopes.get(video_id)
-            if scope is not None:
-                scope.cancel()
         return job
 
     async def delete(self, video_id: str) -> None:
@@ -233,46 +233,50 @@ class Videos:
         return len(self._jobs) - self.config.keep
 
     async def _judge(self, job: VideoJob) -> None:
-        job.state, job.started_at = "running", now_text()
-        await self._record(job)
-
-        async def sink(verdict: Verdict) -> None:
-            job.verdicts.append(verdict.to_dict())
-
-        def progress(at: float) -> None:
-            job.at_s = at
-
         try:
             with anyio.CancelScope() as scope:
                 self._scopes[job.video_id] = scope
-                name = f"video-{job.video_id[:8]}"
-                if job.kind == "run":
-                    station = self._runs.pop(job.video_id).model_copy(update={"id": name})
-                    await self._replaying.run(
-                        station, job.duration_s or 0.0, self._orders, sink=sink, progress=progress
-                    )
-                else:
-                    folder = self._folder / job.video_id
-                    book = await asyncio.to_thread(self._book, folder)
-                    await self._replaying.video(folder / VIDEO, name, job.fps, book, sink=sink, progress=progress)
+                job.state, job.started_at = "running", now_text()
+                await self._record(job)
+                await self._replay(job)
         except OrderAccError as error:
-            job.code, job.message = error.code, redact_text(error.message)
-            await self._over(job, "failed")
+            await self._failed(job, error.code, redact_text(error.message))
         except Exception as error:  # noqa: BLE001  one recording must not end the judging of others
             _log.error("video_failed", video_id=job.video_id, exc_info=error)
-            job.code, job.message = "internal", "something went wrong here; the log has it"
-            await self._over(job, "failed")
+            await self._failed(job, "internal", "something went wrong here; the log has it")
         else:
             if job.state == "running":
                 await self._over(job, "done")
         finally:
             self._scopes.pop(job.video_id, None)
 
+    async def _replay(self, job: VideoJob) -> None:
+        async def sink(verdict: Verdict) -> None:
+            job.verdicts.append(verdict.to_dict())
+
+        def progress(at: float) -> None:
+            job.at_s = at
+
+        name = f"video-{job.video_id[:8]}"
+        if job.kind == "run":
+            station = self._runs.pop(job.video_id).model_copy(update={"id": name})
+            await self._replaying.run(station, job.duration_s or 0.0, self._orders, sink=sink, progress=progress)
+        else:
+            folder = self._folder / job.video_id
+            book = await asyncio.to_thread(self._book, folder)
+            await self._replaying.video(folder / VIDEO, name, job.fps, book, sink=sink, progress=progress)
+
+    async def _failed(self, job: VideoJob, code: str, message: str) -> None:
+        if job.state == "running":
+            job.code, job.message = code, message
+            await self._over(job, "failed")
+
     def _book(self, folder: Path) -> OrderBook:
         return FileOrders(folder / ORDERS) if (folder / ORDERS).exists() else self._orders
 
     async def _over(self, job: VideoJob, state: VideoState) -> None:
         job.state, job.ended_at = state, now_text()
+        self._runs.pop(job.video_id, None)
         _log.info("video_over", video_id=job.video_id, state=state, verdicts=len(job.verdicts), code=job.code)
         for name in (VIDEO, ORDERS):
             await asyncio.to_thread((self._folder / job.video_id / name).unlink, missing_ok=True)
