@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ from page_stage import (
     unjudged,
     wrong,
 )
+from ports import free_port
 from staged_stations import until
 
 if TYPE_CHECKING:
@@ -58,12 +58,6 @@ async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
 
 def at(station: str, one: Verdict) -> Verdict:
     return replace(one, station_id=station, verdict_id=f"{station}-{one.order_id}")
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 async def complaints(page: Page) -> list[str]:

@@ -16,7 +16,7 @@ const WORDS = { ok: "Well", degraded: "Not quite well", failed: "Not able to jud
 /** Show it in `root`; gives what ends it. */
 export function health(root) {
   const now = h("section", { class: "tiles" });
-  const parts = h("section", { class: "panel" });
+  const parts = h("section", { class: "panel parts" });
   const plots = h("section", { class: "plots-part" });
   const accuracy = h("section", { class: "plots-part" });
   put(root, h("h1", {}, "Health"), now, h("div", { class: "plots" }, plots, accuracy), parts);
