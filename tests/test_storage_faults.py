@@ -11,11 +11,14 @@ from contextlib import contextmanager
 import anyio
 import pytest
 
+from orderacc.config import StorageConfig
 from orderacc.domain.orders import Item, Order
 from orderacc.domain.verdicts import Verdict
 from orderacc.errors import StorageError
 from orderacc.service.keeping import Keeping
+from orderacc.service.storing import open_storing
 from orderacc.storage.journal import Journal
+from orderacc.storage.lock import DataLock
 from orderacc.storage.records import OutboxMessage
 from small_disk import fill, make_room, small_disk
 from staged_stations import until
@@ -78,6 +81,40 @@ async def test_a_full_disk_refuses_keeps_what_it_acknowledged_and_goes_on_when_t
             assert kept == {one.order_id for one in await journal.orders("2020")}
         print(f"\n{len(kept)} orders acknowledged and kept; went on {max(recoveries):.2f} s after there was space")
         assert max(recoveries) <= RECOVERY
+
+
+@pytest.mark.parametrize("first_start", [True, False])
+async def test_a_start_on_a_full_disk_waits_for_space(tmp_path, caplog, first_start):
+    with small_disk(tmp_path / "disk", 2) as disk:
+        data = disk / "data"
+        if not first_start:
+            async with Journal.open(data / "journal.db") as journal:
+                await journal.put_order(order(1))
+        fill(disk)
+        started, over = anyio.Event(), anyio.Event()
+
+        async def daemon():
+            with DataLock(data):
+                async with open_storing(StorageConfig(data_dir=str(data))) as storing:
+                    await storing.keeping.journal.put_order(order(2))
+                    assert storing.keeping.journal.health().set_aside == 0
+                    started.set()
+                    await over.wait()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(daemon)
+            with anyio.fail_after(60):
+                await until(lambda: any("waiting_for_space" in str(record.msg) for record in caplog.records))
+            with pytest.raises(StorageError, match="used by another"), DataLock(data):
+                pass
+            assert not started.is_set()
+            make_room(disk)
+            with anyio.fail_after(RECOVERY):
+                await started.wait()
+            over.set()
+        async with Journal.open(data / "journal.db") as journal:
+            kept = {one.order_id for one in await journal.orders("2020")}
+            assert kept == ({"00002"} if first_start else {"00001", "00002"})
 
 
 @contextmanager

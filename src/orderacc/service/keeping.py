@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +14,7 @@ import anyio
 from orderacc.errors import StorageError
 from orderacc.service.judging import moment
 from orderacc.service.leftovers import closed_visit, leftover
+from orderacc.service.space import once_there_is_space
 from orderacc.storage.journal import FILE_NAME, Journal
 from orderacc.storage.records import OpenedVisit
 from orderacc.telemetry import get_logger
@@ -187,10 +188,14 @@ async def open_keeping(
 ) -> AsyncIterator[Keeping]:
     """The journal of a data directory, written to until the block is left; then what waits is written.
 
+    A disk that is full is waited for.
+
     Raises:
         StorageError: If it cannot be opened.
     """
-    async with Journal.open(config.data_dir / FILE_NAME) as journal:
+    async with AsyncExitStack() as resources:
+        path = config.data_dir / FILE_NAME
+        journal = await once_there_is_space(lambda: resources.enter_async_context(Journal.open(path)))
         keeping = Keeping(journal, messages, first_visit=await journal.first_visit())
         # A task, not a task group: a generator must not yield inside one.
         writing = asyncio.create_task(keeping.run())

@@ -10,6 +10,7 @@ from orderacc.errors import StorageError
 from orderacc.service.cleaning import keep_clean
 from orderacc.service.evidence_store import EvidenceStore
 from orderacc.service.keeping import no_messages, open_keeping
+from orderacc.service.space import once_there_is_space
 from orderacc.storage.opening import MEGABYTE, open_store, spool_folder
 from orderacc.storage.spool import Spool
 from orderacc.storage.spooled import SpooledStore
@@ -101,7 +102,8 @@ async def open_storing(
     """Everything a data directory keeps, until the block is left; then what is under way is brought to the disk.
 
     Raises:
-        StorageError: If it cannot be used. An object store that does not answer is no reason: it is waited for.
+        StorageError: If it cannot be used. An object store that does not answer is no reason, nor is a
+            full disk: they are waited for.
     """
     async with open_keeping(config, messages) as keeping:
         store = await open_store(config)
@@ -120,7 +122,7 @@ async def open_storing(
             quality=config.jpeg_quality,
             note=keeping.stored,
         )
-        await spool.open()
+        await once_there_is_space(spool.open)
         # Tasks, not a task group: a generator must not yield inside one.
         running = asyncio.create_task(evidence.run())
         checking = asyncio.create_task(_check(store))

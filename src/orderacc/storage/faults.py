@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL})
+_FULL_TOO: Final = frozenset({sqlite3.SQLITE_IOERR_SHMSIZE})
+"""Extended codes of what SQLite calls an I/O error: no space for the index of the write-ahead log."""
+
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PLACE: Final = frozenset(
     {
@@ -39,7 +42,7 @@ def is_fault(error: sqlite3.Error) -> bool:
 def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
     """The error for whoever wanted something of the database at `path`."""
     primary = _primary(error)
-    if primary in _FULL:
+    if primary in _FULL or getattr(error, "sqlite_errorcode", None) in _FULL_TOO:
         return StorageError(f"{path.parent}: no space left: make room, it goes on by itself", code="storage_full")
     if primary in _CORRUPT:
         return StorageError(f"{path}: {error}: the file is damaged", code="storage_corrupt")

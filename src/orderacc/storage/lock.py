@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from orderacc.errors import StorageError
@@ -49,9 +50,10 @@ class DataLock:
                 "stop that one, or give this one a storage.data_dir of its own",
                 code="storage_locked",
             ) from error
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+        with suppress(OSError):  # a full disk: it is held all the same, only nobody is told by whom
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return self
 
     def __exit__(
