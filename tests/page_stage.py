@@ -81,9 +81,7 @@ async def looking(
 async def kept(page: Page, name: str) -> None:
     """Keep a picture of the page where somebody wants to look at it."""
     if SCREENSHOTS:
-        folder = Path(SCREENSHOTS)
-        folder.mkdir(parents=True, exist_ok=True)
-        await page.screenshot(path=folder / f"{name}.png")
+        await page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
 
 @cache

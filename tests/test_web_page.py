@@ -1,4 +1,4 @@
-"""The page as a browser shows it: the board, reviews, the box going away and coming back, logins, and who cannot see."""
+"""The page as a browser shows it: the board, reviews, the box going and coming back, logins, and who cannot see."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+async def browser(anyio_backend: str) -> AsyncIterator[Browser]:  # noqa: ARG001  it runs what follows
     need_browser()
     async with browsing() as one:
         yield one
@@ -65,9 +65,7 @@ async def complaints(page: Page) -> list[str]:
     from axe_playwright_python.async_playwright import Axe
 
     found = (await Axe().run(page)).response["violations"]
-    return [
-        f"{one['id']}: {node['html'][:160]}" for one in found if one["impact"] in SERIOUS for node in one["nodes"]
-    ]
+    return [f"{one['id']}: {node['html'][:160]}" for one in found if one["impact"] in SERIOUS for node in one["nodes"]]
 
 
 async def look_of(page: Page, station: str, look: str) -> None:
@@ -88,7 +86,7 @@ async def test_the_board_turns_red_within_a_second_and_a_review_takes_it_back(br
         assert await card.locator(".card-figure").inner_text() == "4821"
         said = await card.locator(".card-faults").inner_text()
         assert "MISSING" in said
-        assert "1 × Cola" in said
+        assert "1 \u00d7 Cola" in said
         assert await page.locator("html").get_attribute("data-heard") == "inaccurate"
         await card.get_by_role("button", name="Bag is right").click()
         await card.locator(".card-handled").wait_for()
