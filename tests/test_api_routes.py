@@ -280,6 +280,8 @@ async def test_verdicts_are_found_page_by_page(kind: str, tmp_path: Path) -> Non
         assert await numbers("text=30") == [30]
         assert await numbers("text=%25") == []
         assert await numbers("since=2200-01-01T00:00:00Z") == []
+        assert await numbers("until=0001-01-01T00:00:00%2B02:00") == []
+        assert await numbers("since=9999-12-31T23:59:59-02:00") == []
         assert len(await numbers("until=2200-01-01T00:00:00%2B02:00")) == 30
         for wrong in ("status=wrong", "since=noon", "limit=0", "cursor=x", "cursor=-1", "x=1", "limit=1&limit=2"):
             answer = await door.get(f"/v1/verdicts?{wrong}")

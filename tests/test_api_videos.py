@@ -156,6 +156,15 @@ async def test_bodies_that_are_no_form(tmp_path: Path, video: bytes) -> None:
         for kind, status in kinds.items():
             answer = await door.ask("POST", "/v1/videos", b"no form", headers={"Content-Type": kind})
             assert (answer.status, answer.code is not None) == (status, True), (kind, answer.body)
+        for header in (
+            b"name\x08: x",
+            b"no header",
+            b'Content-Disposition: form-data; name="\x08"',
+            b"A: " + b"x" * 9000,
+        ):
+            form = {"Content-Type": "multipart/form-data; boundary=x"}
+            answer = await door.ask("POST", "/v1/videos", b"--x\r\n" + header + b"\r\n\r\nx\r\n--x--\r\n", headers=form)
+            assert (answer.status, answer.code) == (400, "bad_request"), header
         wrong = await hand_in(door, ("orders", b'{"384": [{"name": 5}]}', None), ("video", video, "x.mp4"))
         assert (wrong.status, wrong.code) == (422, "invalid")
         assert present(tmp_path) == []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from orderacc.api.routes import Scope
 from orderacc.api.shapes import Given, Told
@@ -298,6 +299,16 @@ def _statuses(text: object) -> object:
     return tuple(text.split(",")) if isinstance(text, str) else text
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # within hours of the calendar's ends, where nothing was ever recorded
+        return datetime.min.replace(tzinfo=UTC) if moment.year == 1 else datetime.max.replace(tzinfo=UTC)
+
+
+Moment: TypeAlias = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
 class VerdictsQuery(Given):
     """Which verdicts."""
 
@@ -309,9 +320,9 @@ class VerdictsQuery(Given):
         Field(json_schema_extra={"pattern": _STATUSES, "examples": ["inaccurate,unsure"]}),
     ] = ()
     """With one of these statuses, separated by commas."""
-    since: AwareDatetime | None = None
+    since: Moment | None = None
     """Recorded at or after this time, ISO 8601 with its zone."""
-    until: AwareDatetime | None = None
+    until: Moment | None = None
     """Recorded before, likewise."""
     text: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     """Stands in the number on the slip, the order's id or the sentence."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import BodyPartReader
+from aiohttp.http_exceptions import HttpProcessingError
 
 from orderacc.capture import probe_video
 from orderacc.errors import ConfigError, RequestError, SourceError
@@ -90,7 +91,7 @@ async def _receive(request: web.Request, folder: Path, most: int) -> _Form:
             await _take(part, form, folder, most)
     except TimeoutError:
         raise RequestError("the body did not arrive in time", code="timeout") from None
-    except (ValueError, AssertionError) as error:
+    except (ValueError, AssertionError, HttpProcessingError) as error:
         raise RequestError("the body is no form that can be read", code="bad_request") from error
     if not form.has_video:
         raise RequestError("the form is not as it should be", code="invalid", details=[("video", "is missing")])

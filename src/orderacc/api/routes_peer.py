@@ -26,7 +26,7 @@ from orderacc.api.peer_answers import (
 )
 from orderacc.api.receiving import receive_video
 from orderacc.api.routes import Route, Scope, invalid, json_answer, read_body, read_query
-from orderacc.api.routes_videos import RunGiven, VideosQuery, begin_run, told
+from orderacc.api.routes_videos import RunGiven, VideoForm, VideosQuery, begin_run, told
 from orderacc.errors import RequestError
 from orderacc.service.videos import OVER
 from orderacc.storage.objects import SELECTED, visit_key
@@ -111,8 +111,8 @@ class PeerRoutes:
         one = "/videos/{video_id}"
         return (
             Route("POST", "/upload-video", self.upload, "Hand in a recording, as `POST /v1/videos`; the file's part may"
-                  " be called `file`.", TAG, submit, PeerStarted, status=202,
-                  problems=("unavailable", "too_large", "unsupported_media_type", "timeout", "invalid")),
+                  " be called `file`.", TAG, submit, PeerStarted, status=202, form=VideoForm,
+                  problems=("unavailable", "bad_config")),
             Route("POST", "/run-video", self.run, "Watch a camera for a minute, as `POST /v1/runs`.", TAG, Scope.ADMIN,
                   PeerStarted, status=202, body=PeerRun, problems=("unavailable", "camera_refused")),
             Route("GET", "/videos/history", self.history, "Recordings.", TAG, read, PeerVideos, query=VideosQuery,
