@@ -293,14 +293,30 @@ async def test_every_view_in_two_sizes_and_themes_keeps_nobody_out(browser: Brow
             assert size != "tablet" or not await complaints(page)
 
 
+async def test_nine_stations_still_say_what_is_wrong(browser: Browser) -> None:
+    stations = tuple(f"s{number}" for number in range(9))
+    makers = (wrong, right, doubtful, right, unjudged, right, wrong, right, right)
+    async with counters(*stations) as door:
+        for number, (station, make) in enumerate(zip(stations, makers, strict=True)):
+            door.serving.judged(at(station, make(4000 + 111 * number)))
+        await door.serving.ledger.review("s6-4666", "confirmed", note="fixed", reviewer="crew")
+        async with looking(browser, door.address) as page:
+            await look_of(page, "s8", "good")
+            await page.wait_for_selector(".card-handled")
+            await kept(page, "board-nine")
+            assert await page.evaluate(OVERFLOWS) == []
+
+
 SIGN = {"board": ".card", "orders": ".order-row", "stations": ".station", "try": ".drop, .empty", "health": ".tile"}
 """What shows that a view is there."""
 
-OVERFLOWS = """() => [...document.querySelectorAll('.card-in > *, .card-faults, .card-number, .card-actions .button')]
+OVERFLOWS = """() => [...document.querySelectorAll('.card-in > *, .card-said > *, .card-faults li, .card-actions .button')]
     .filter((one) => {
-        const card = one.closest('.card').getBoundingClientRect(), own = one.getBoundingClientRect();
-        return own.height && (own.right > card.right + 1 || own.bottom > card.bottom + 1);
-    }).map((one) => `${one.className} of ${one.closest('.card').dataset.station}`)"""
+        const room = (one.closest('.card-said') ?? one.closest('.card')).getBoundingClientRect();
+        const own = one.getBoundingClientRect();
+        return own.height && (own.right > room.right + 2 || own.bottom > room.bottom + 2 || own.top < room.top - 2);
+    }).map((one) => `${one.className || one.tagName} of ${one.closest('.card').dataset.station}`)"""
+"""What is not where it can be seen."""
 
 
 async def test_the_page_is_kept_by_browsers_and_asks_nothing_of_others() -> None:

@@ -7,6 +7,7 @@ import { mayChange } from "./session.js";
 import { ago, faultLine, numberOf, span, STATUSES } from "./words.js";
 
 const PENDING = 3;
+const SMALL = 2;
 
 /** A card that `update` keeps true until `close`. */
 export class Card {
@@ -70,6 +71,7 @@ export class Card {
     element.dataset.look = face.look;
     element.dataset.handled = face.handled ? "yes" : "no";
     element.dataset.faults = face.lines.length;
+    element.dataset.pending = face.pending.length ? "yes" : "no";
     put(this.said, this.#number(face), this.#lines(face));
     put(this.pending, face.pending.slice(0, PENDING).map((verdict) => this.#waiting(verdict)), more(face.pending));
     this.pending.hidden = !face.pending.length;
@@ -93,9 +95,10 @@ export class Card {
       const small = [count, rest].filter(Boolean).join(",");
       return h("li", { data: { kind } }, h("b", {}, label), h("span", {}, text, small && h("small", {}, ` ${small}`)));
     });
+    const hidden = face.lines.length + (face.more ?? 0) - SMALL; // where there is little room
     return [
       face.title && face.number !== null ? h("p", { class: "card-line" }, face.title) : null,
-      lines.length ? h("ul", { class: "card-faults" }, lines) : null,
+      lines.length ? h("ul", { class: "card-faults", data: hidden > 0 ? { rest: hidden } : {} }, lines) : null,
       face.small ? h("p", { class: "card-small" }, face.small) : null,
       face.handled ? h("p", { class: "card-handled" }, icon("good"), face.handled) : null,
       face.last ? h("p", { class: "card-last", data: { look: face.last.look } }, icon(face.last.look), `${face.last.text} before`) : null,
