@@ -184,8 +184,8 @@ class StorageError(OrderAccError):
 
     Codes of objects: `storage_unavailable` (no answer, or a failure that may pass), `storage_denied` (credentials or
     permissions), `storage_full`, `storage_refused` (this object, for good), `no_such_bucket`, `no_such_object`,
-    `object_corrupt`, `bad_key`, `spool_full`. Codes of the journal: `storage_full`, `storage_failed`, `storage_corrupt`,
-    `storage_locked`, `storage_newer`, `storage_closed`, `no_such_verdict`.
+    `object_corrupt`, `bad_key`, `spool_full`. Codes of the journal: `storage_full`, `storage_failed`,
+    `storage_corrupt`, `storage_locked`, `storage_newer`, `storage_closed`, `no_such_verdict`.
     """
 
     default_code = "storage_unavailable"

@@ -36,8 +36,8 @@ WAITING_ORDERS: Final = 16
 """Closed orders that may wait for a judge; then stations wait, and live ones drop frames. An order is never dropped."""
 
 JUDGES: Final = 32
-"""Orders judged at a time; their questions share the engine's batches. Enough to fill the queue of questions by default,
-so that its pressure is felt: orders that cannot wait then give up frames."""
+"""Orders judged at a time; their questions share the engine's batches. Enough to fill the queue of questions by
+default, so that its pressure is felt: orders that cannot wait then give up frames."""
 
 
 class Keeper(Protocol):
