@@ -310,7 +310,7 @@ async def test_nine_stations_still_say_what_is_wrong(browser: Browser) -> None:
 SIGN = {"board": ".card", "orders": ".order-row", "stations": ".station", "try": ".drop, .empty", "health": ".tile"}
 """What shows that a view is there."""
 
-OVERFLOWS = """() => [...document.querySelectorAll('.card-in > *, .card-said > *, .card-faults li, .card-actions .button')]
+OVERFLOWS = """() => [...document.querySelectorAll('.card-in > *, .card-said > *, .card li, .card-actions .button')]
     .filter((one) => {
         const room = (one.closest('.card-said') ?? one.closest('.card')).getBoundingClientRect();
         const own = one.getBoundingClientRect();
