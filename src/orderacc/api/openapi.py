@@ -137,6 +137,9 @@ def _query_parameters(route: Route) -> Iterable[dict[str, Any]]:
     schema = route.query.model_json_schema(ref_template=_REF)
     for name, node in schema["properties"].items():
         plain = {key: value for key, value in node.items() if key not in ("title", "description")}
+        if plain.get("default", ...) is None:  # left out, which is said by `required`: a query has no null
+            plain |= next(kind for kind in plain.pop("anyOf") if kind != {"type": "null"})
+            del plain["default"]
         yield {
             "name": name,
             "in": "query",
