@@ -224,7 +224,8 @@ def report(samples, pos, till, heard):
     print("medians of the third and the fourth quarter:")
     for name in TITLES:
         print(f"  {name:12} {median(samples, name, 0.5, 0.75):8.2f} {median(samples, name, 0.75, 1.0):8.2f}")
-    rate = (samples[-1].verdicts - samples[0].verdicts) / samples[-1].minute
+    half = samples[len(samples) // 2 :]  # at first the counters begin one after the other
+    rate = (half[-1].verdicts - half[0].verdicts) / (half[-1].minute - half[0].minute)
     statuses = Counter((one["data"]["status"], one["data"]["reason"]) for one in pos.received)
     print(f"{rate:.1f} verdicts a minute, {rate / demo_rate():.1f} times the demo's; {dict(statuses)}")
     print(f"{till.handed_in} orders handed in, {till.amended} amended; {len(pos.asked)} webhook requests")
