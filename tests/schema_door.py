@@ -19,6 +19,7 @@ from orderacc.storage.folder import FolderStore
 from orderacc.storage.journal import Journal
 from orderacc.storage.objects import RESULTS, SELECTED, visit_key
 from staged_detector import StagedDetector
+from staged_stations import station_config
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -54,15 +55,18 @@ class SchemaDoor:
         self.address = door.address
 
     def tidy(self) -> None:
-        """Forget what others have left: there would be no room for more."""
+        """Forget what others have left, give back what they took, and let the cameras live on."""
         self._portal.call(self._tidy)
 
     async def _tidy(self) -> None:
-        stations, streams = self._door.stage.stations, await self._door.get("/stream/stats")
-        assert streams.status == 200
+        stations, builder = self._door.stage.stations, self._door.stage.builder
         for name in stations.ids():
             if name not in STATIONS:
                 await stations.remove(name)
+        for name in STATIONS:
+            if name not in stations.ids():
+                await stations.add(station_config(name))
+            builder.camera(name, stations.configuration(name).source.seed).give(1)
         for video in (await self._door.get("/v1/videos?limit=1000")).json["videos"]:
             await self._door.ask("DELETE", f"/v1/videos/{video['video_id']}")
 

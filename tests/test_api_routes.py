@@ -447,6 +447,9 @@ async def test_the_frames_and_the_video_of_a_verdict(tmp_path: Path) -> None:
         assert [(await door.get(f"{path}/frames/{number}")).body for number in (0, 1)] == frames
         for wrong in ("2", "-1", "x", "0.jpg", "..%2F..%2Fetc", "99999999", "%D9%A1"):
             assert (await door.get(f"{path}/frames/{wrong}")).code == "not_found"
+        for nobody in ("%F0%9D%95%BF" * 30, "x" * 300, "..", "%2E", "=2E", "%ff"):
+            for what in ("frames/0", "replay.mp4"):
+                assert (await door.get(f"/v1/verdicts/{nobody}/{what}")).status == 404, nobody
         whole = await door.get(f"{path}/replay.mp4")
         assert (whole.status, whole.headers["Content-Type"], whole.body[4:8]) == (200, "video/mp4", b"ftyp")
         size = len(whole.body)

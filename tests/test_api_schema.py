@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from math import ceil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,6 +17,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import FlakyStrategyDefinition
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
@@ -55,6 +57,9 @@ PARTICULAR = ("positive_data_acceptance",)
 """Checks that hold where everything that is asked of a request stands in the document. Of bodies and of orders' keys
 more is asked: that an order's lines hang together, that a camera may be looked at, that text is on one line."""
 
+FRANK = ("not_a_server_error",)
+"""What does not hold where 503 is what is asked for: health, when no station sees anything."""
+
 LINKS = (
     ("$response.body#/client_id", "post_stream_sessions", "post_stream_process_client_id"),
     ("$response.body#/client_id", "post_stream_sessions", "get_stream_sessions_client_id_stats"),
@@ -93,8 +98,8 @@ class Asking:
     def judge(self, case: Case, answer: Response, **more: Any) -> None:
         self.statuses[answer.status_code] += 1
         particular = case.operation.body or "{order_id}" in case.operation.path
-        excluded = [CHECKS.get_one(name) for name in PARTICULAR] if particular else []
-        case.validate_response(answer, excluded_checks=excluded, **more)
+        excluded = PARTICULAR if particular else FRANK if case.operation.path in ("/health", "/readyz") else ()
+        case.validate_response(answer, excluded_checks=[CHECKS.get_one(name) for name in excluded], **more)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +180,12 @@ def test_requests_in_chains(door: SchemaDoor, schema: BaseSchema) -> None:
         def validate_response(self, response: Response, case: Case, *_: Any, **more: Any) -> None:
             asking.judge(case, response, transport_kwargs=more, recorder=self.recorder)
 
-    Chain.run(settings=settings(ALIKE, max_examples=ceil(EXAMPLES / 3 / CHAIN), stateful_step_count=CHAIN))
+    while asking.statuses.total() < EXAMPLES / 3:
+        before = asking.statuses.total()
+        # What may come next depends on answers, which the machine that draws it takes for a fault after a while.
+        with suppress(FlakyStrategyDefinition):
+            Chain.run(settings=settings(ALIKE, max_examples=2 + EXAMPLES // 3 // CHAIN, stateful_step_count=CHAIN))
+        assert asking.statuses.total() > before
     print(f"{asking.statuses.total()} requests in chains: {dict(sorted(asking.statuses.items()))}")
 
 
@@ -183,7 +193,7 @@ def test_requests_in_chains(door: SchemaDoor, schema: BaseSchema) -> None:
 @given(st.sampled_from(LASTING), st.text(max_size=80), st.text(max_size=80), st.sampled_from(("after", "width", "fps")))
 def test_what_lasts_begins_or_is_refused(door: SchemaDoor, which: str, one: str, other: str, name: str) -> None:
     path = which.removeprefix("GET ").replace("{client_id}", quote(one, safe="")).replace("{station_id}", "front")
-    headers = {"Last-Event-ID": other.strip().encode("ascii", "ignore").decode()} if other.isprintable() else {}
+    headers = {"Last-Event-ID": other.encode("ascii", "ignore").decode().strip()} if other.isprintable() else {}
     with requests.get(door.address + path, params={name: one}, headers=headers, stream=True, timeout=30) as answer:
         assert answer.status_code < 500
         if answer.status_code != 200:

@@ -33,6 +33,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "no_such_station": 404,
     "no_such_verdict": 404,
     "no_such_object": 404,
+    "bad_key": 404,
     "no_picture": 404,
     "method_not_allowed": 405,
     "not_acceptable": 406,
