@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import logging
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,18 @@ settings.load_profile("orderacc")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A command sets up the logs of its process; the next test has not called it."""
+    root, own = logging.getLogger(), logging.getLogger("orderacc")
+    handlers, levels = set(root.handlers), (root.level, own.level)
+    yield
+    for handler in set(root.handlers) - handlers:
+        root.removeHandler(handler)
+    root.setLevel(levels[0])
+    own.setLevel(levels[1])
 
 
 @pytest.fixture

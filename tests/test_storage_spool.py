@@ -95,6 +95,33 @@ async def test_an_outage_loses_nothing_and_is_probed_with_one_put_at_a_time(tmp_
     assert spool.statistics().failing is None
 
 
+@pytest.mark.parametrize("ends", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
+async def test_what_failed_together_is_tried_again_the_oldest_first(tmp_path, ends):
+    keys = [f"selected/visit-{visit}/0.jpg" for visit in range(4)]
+    may_end = {key: asyncio.Event() for key in keys}
+
+    class OneByOne(StagedStore):
+        async def put(self, key, data, content_type):
+            await may_end[key].wait() if self.fails else None
+            await super().put(key, data, content_type)
+
+    store = OneByOne()
+    store.fails = "storage_unavailable"
+    spool = await opened(tmp_path, store, puts_at_once=4)
+    for key in keys:
+        await spool.add(key, b"x")
+    async with running(spool):
+        for failed, visit in enumerate(ends, 1):
+            may_end[keys[visit]].set()
+            await until(lambda failed=failed: spool.statistics().failures == failed)
+        tried = len(store.attempts)
+        await until(lambda: len(store.attempts) > tried)
+        assert store.attempts[tried] == keys[0]
+        store.fails = None
+        await spool.drained()
+    assert store.order[0] == keys[0]
+
+
 async def test_an_object_that_is_refused_for_good_is_set_aside_and_holds_up_no_other(tmp_path):
     store = StagedStore()
     store.refuses = {"selected/visit-1/0.jpg"}

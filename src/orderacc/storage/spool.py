@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -326,6 +327,9 @@ class Spool:
         self._left.set()
         self._line.setdefault(group, deque()).appendleft(file)
         self._line.move_to_end(group, last=False)
+        older = list(takewhile(lambda name: self._line[name][0].number < file.number, islice(self._line, 1, None)))
+        for name in reversed(older):
+            self._line.move_to_end(name, last=False)
 
     def _leave(self, group: str, file: SpoolFile) -> None:
         del self._busy[group]
