@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from orderacc.telemetry.families import unlabelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,7 +47,4 @@ class SpoolMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """One snapshot, metric by metric."""
         now = self._snapshot()
-        for name, (text, measured) in _GAUGES.items():
-            yield GaugeMetricFamily(f"orderacc_spool_{name}", text, value=measured(now))
-        for name, (text, counted) in _COUNTERS.items():
-            yield CounterMetricFamily(f"orderacc_spool_{name}", text, value=counted(now))
+        yield from unlabelled("orderacc_spool_", now, _GAUGES, _COUNTERS)

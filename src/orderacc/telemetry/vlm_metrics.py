@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
+from orderacc.telemetry.families import unlabelled
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -78,10 +80,7 @@ class VlmMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """One snapshot, metric by metric."""
         now = self._snapshot()
-        for name, (text, measured) in _GAUGES.items():
-            yield GaugeMetricFamily(f"orderacc_vlm_{name}", text, value=measured(now))
-        for name, (text, counted) in _COUNTERS.items():
-            yield CounterMetricFamily(f"orderacc_vlm_{name}", text, value=counted(now))
+        yield from unlabelled("orderacc_vlm_", now, _GAUGES, _COUNTERS)
         for name, (text, timed) in _TIMES.items():
             count, seconds = timed(now)
             yield SummaryMetricFamily(f"orderacc_vlm_{name}", text, count_value=count, sum_value=seconds)
