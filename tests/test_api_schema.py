@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from schema_door import SchemaDoor
 
 EXAMPLES = int(os.environ.get("ORDERACC_API_EXAMPLES", "1000"))
-"""Requests made from the document; a third of them in chains, each with what an answer before it told."""
+"""Requests made from the document; about half of them in chains, each with what an answer before it told."""
 
 CHAIN = 10
 """Requests of a chain at most."""
@@ -180,11 +180,11 @@ def test_requests_in_chains(door: SchemaDoor, schema: BaseSchema) -> None:
         def validate_response(self, response: Response, case: Case, *_: Any, **more: Any) -> None:
             asking.judge(case, response, transport_kwargs=more, recorder=self.recorder)
 
-    while asking.statuses.total() < EXAMPLES / 3:
+    while asking.statuses.total() < EXAMPLES / 2:
         before = asking.statuses.total()
         # What may come next depends on answers, which the machine that draws it takes for a fault after a while.
         with suppress(FlakyStrategyDefinition):
-            Chain.run(settings=settings(ALIKE, max_examples=2 + EXAMPLES // 3 // CHAIN, stateful_step_count=CHAIN))
+            Chain.run(settings=settings(ALIKE, max_examples=2 + EXAMPLES // 2 // CHAIN, stateful_step_count=CHAIN))
         assert asking.statuses.total() > before
     print(f"{asking.statuses.total()} requests in chains: {dict(sorted(asking.statuses.items()))}")
 

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from orderacc.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 MOST_CALLERS: Final = 4096
 """Callers remembered; the one that has been silent longest is forgotten first."""
 
 BURST: Final = 10.0
 """Seconds' worth of requests that may come at once."""
+
+
+class Turns:
+    """Lets large answers be made one at a time, each a few milliseconds, and everybody else be served in between."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for one's turn, and let others have theirs behind it."""
+        async with self._lock:
+            yield
+            await asyncio.sleep(0)
 
 
 class RateLimit:

@@ -39,11 +39,14 @@ MOST_HEADERS: Final = 64
 
 
 class _OurFaults(logging.Filter):
-    """Lets pass what went wrong here. What others send wrong is answered; in the log it would be theirs to fill."""
+    """Lets pass what went wrong here.
+
+    What others send wrong is answered, and whoever goes away has gone; in the log both would be theirs to fill.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError)
+        return not isinstance(error, HttpProcessingError | ConnectionError)
 
 
 _http_log = logging.getLogger("orderacc.api.http")

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import WSCloseCode, web
 
+from orderacc.api.limits import Turns
 from orderacc.api.models import EventsQuery
 from orderacc.api.parting import cut, part
 from orderacc.api.routes import Route, Scope, read_query
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from orderacc.service.newsroom import Newsroom
     from orderacc.storage.records import JournalEvent
@@ -23,6 +24,9 @@ TAG: Final = "Events"
 
 KEEP_ALIVE: Final = 15.0
 """Seconds of silence after which a listener is sent something, so that nobody takes the line for dead."""
+
+AT_ONCE: Final = 20
+"""Events that are sent together to whoever catches up; then others have their turn."""
 
 SLOW: Final = 10.0
 """Seconds a listener may take to take what it is sent; then it is let go and may come back where it left off."""
@@ -43,6 +47,7 @@ class EventRoutes:
 
     def __init__(self, newsroom: Newsroom) -> None:
         self._newsroom = newsroom
+        self._turns = Turns()
 
     def routes(self) -> tuple[Route, ...]:
         """The table's part."""
@@ -77,24 +82,28 @@ class EventRoutes:
         number = self._newsroom.event_id(known)
         return (0, True) if number is None else (number, False)
 
-    async def _events(self, at: int, *, missed: bool) -> AsyncIterator[dict[str, Any] | None]:
-        """Events as they are sent; None where a sign of life is due. Ends when the serving does."""
+    async def _events(self, at: int, *, missed: bool) -> AsyncIterator[Sequence[dict[str, Any]]]:
+        """Events as they are sent, a few at a time; none where a sign of life is due. Ends when the serving does."""
         first = at == 0
         if missed:
-            yield {"id": self._newsroom.name(at), "event": "missed", "at": None, "data": {}}
+            yield [self._missed(at)]
         while not self._newsroom.closed:
             known = self._newsroom.number_of_news
             news = await self._newsroom.after(at)
             if news.missed and not first:
-                yield {"id": self._newsroom.name(at), "event": "missed", "at": None, "data": {}}
+                yield [self._missed(at)]
             first = False
-            for event in news.events:
-                yield self._told(event)
-                at = event.event_id
+            for start in range(0, len(news.events), AT_ONCE):
+                some = news.events[start : start + AT_ONCE]
+                yield [self._told(event) for event in some]
+                at = some[-1].event_id
             if not news.events:
                 await self._newsroom.wait(known, KEEP_ALIVE)
                 if self._newsroom.number_of_news == known:
-                    yield None
+                    yield []
+
+    def _missed(self, at: int) -> dict[str, Any]:
+        return {"id": self._newsroom.name(at), "event": "missed", "at": None, "data": {}}
 
     def _told(self, event: JournalEvent) -> dict[str, Any]:
         body = event.body if event.station_id is None else {"station_id": event.station_id, **event.body}
@@ -106,8 +115,10 @@ class EventRoutes:
         # Who goes away or does not read is let go; what they missed is there when they come back.
         try:
             await _sent(answer, f"retry: {RETRY_MS}\n\n")
-            async for event in self._events(start, missed=missed):
-                await _sent(answer, ": alive\n\n" if event is None else _as_text(event))
+            async for events in self._events(start, missed=missed):
+                async with self._turns.turn():
+                    text = "".join(map(_as_text, events)) or ": alive\n\n"
+                await _sent(answer, text)
         except TimeoutError:
             cut(request)
         except ConnectionError:
@@ -129,10 +140,12 @@ class EventRoutes:
 
     async def _send(self, request: web.Request, socket: web.WebSocketResponse, start: int, *, missed: bool) -> None:
         try:
-            async for event in self._events(start, missed=missed):
-                if event is not None:
+            async for events in self._events(start, missed=missed):
+                async with self._turns.turn():
+                    texts = [_json(event) for event in events]
+                for text in texts:
                     async with asyncio.timeout(SLOW):
-                        await socket.send_str(_json(event))
+                        await socket.send_str(text)
         except TimeoutError:
             await part(request, socket, WSCloseCode.TRY_AGAIN_LATER, "too slow")
         except ConnectionError:

@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import Field
 from pydantic_core import from_json
 
+from orderacc.api.limits import Turns
 from orderacc.api.routes import BODY_TIME, Route, Scope, json_answer, read_query
 from orderacc.api.shapes import Given, Told
 from orderacc.errors import BadOrderError, RequestError
@@ -72,6 +73,7 @@ class OrderRoutes:
 
     def __init__(self, orders: OrderStore) -> None:
         self._orders = orders
+        self._turns = Turns()
 
     def routes(self) -> tuple[Route, ...]:
         """The table's part."""
@@ -129,7 +131,8 @@ class OrderRoutes:
             and (query.state is None or order.state == query.state)
             and (query.number is None or order.display_id == query.number)
         )
-        return json_answer(OrdersTold(orders=list(islice(fitting, query.limit))))
+        async with self._turns.turn():
+            return json_answer(OrdersTold(orders=list(islice(fitting, query.limit))))
 
     async def get(self, request: web.Request) -> web.Response:
         """`GET /v1/orders/{source}/{order_id}`."""

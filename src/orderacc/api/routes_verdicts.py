@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from orderacc.api.guard import caller_of
+from orderacc.api.limits import Turns
 from orderacc.api.models import (
     ReviewGiven,
     ReviewsQuery,
@@ -39,6 +40,7 @@ class VerdictRoutes:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._turns = Turns()
 
     def routes(self) -> tuple[Route, ...]:
         """The table's part."""
@@ -103,12 +105,13 @@ class VerdictRoutes:
             reviewed=query.reviewed,
         )
         page = await self._ledger.verdicts(wanted, None if query.cursor is None else int(query.cursor), query.limit)
-        return json_answer(
-            VerdictsTold(
-                verdicts=[_told(one) for one in page.verdicts],
-                next=None if page.cursor is None else str(page.cursor),
+        async with self._turns.turn():
+            return json_answer(
+                VerdictsTold(
+                    verdicts=[_told(one) for one in page.verdicts],
+                    next=None if page.cursor is None else str(page.cursor),
+                )
             )
-        )
 
     async def get(self, request: web.Request) -> web.Response:
         """`GET /v1/verdicts/{verdict_id}`."""
@@ -144,7 +147,8 @@ class VerdictRoutes:
         query = read_query(request, ReviewsQuery)
         found = await self._ledger.reviews(None, query.after, query.limit)
         behind = found[-1].review_id if len(found) == query.limit else None
-        return json_answer(ReviewsTold(reviews=[_said(one) for one in found], next=behind))
+        async with self._turns.turn():
+            return json_answer(ReviewsTold(reviews=[_said(one) for one in found], next=behind))
 
 
 def _told(one: StoredVerdict) -> VerdictTold:

@@ -63,6 +63,8 @@ class Lookout:
     def __init__(self, detector: Detecting) -> None:
         self.detector = detector
         self.class_ids = {label: number for number, label in reversed(list(enumerate(detector.labels)))}
+        # What is wrong with a picture is told to whoever sent it; in the log it would be theirs to fill.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         threads = min(MOST_THREADS, detector.statistics().streams + 1)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="stream-look")
 
