@@ -44,6 +44,6 @@ def summarise(
     p50, p95 = (float(np.percentile(waits, share)) / 1000 if waits else None for share in (50, 95))
     return {
         **total.to_dict(),
-        "order_end_to_verdict_s": {"p50": p50 and round(p50, 2), "p95": p95 and round(p95, 2)},
+        "order_end_to_verdict_s": {"p50": p50 and round(p50, 4), "p95": p95 and round(p95, 4)},
         "vlm_calls_per_order": round(sum(v.vlm_calls for v in verdicts) / max(1, len(verdicts)), 2),
     }
