@@ -35,6 +35,7 @@ pytestmark = pytest.mark.anyio
 CLIENTS = str(Path(__file__).with_name("api_clients.py"))
 VERDICTS = 500
 ROUNDS, SECONDS = 5, 1.5
+BARE = "bare aiohttp"
 OPEN: dict[str, Any] = {"rate_per_sec": 100_000, "deadline": float("inf")}
 
 BAD_INPUTS = int(os.environ.get("ORDERACC_BAD_INPUTS", "500"))
@@ -66,8 +67,8 @@ async def bare(bodies: dict[str, bytes]) -> AsyncIterator[str]:
         return web.Response(body=bodies[request.path_qs], content_type="application/json")
 
     app = web.Application()
-    for path in bodies:
-        app.router.add_get(path.partition("?")[0], handler)
+    for path in {path.partition("?")[0] for path in bodies}:
+        app.router.add_get(path, handler)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
@@ -94,23 +95,23 @@ async def test_requests_a_second_beside_a_bare_handler(tmp_path):
         for number in range(VERDICTS):
             recent.record(verdict(number))
             await journal.record(verdict(number), [])
-        async with (
-            opened(ledger=journal, rate_per_sec=100_000) as kept,
-            opened(ledger=recent, rate_per_sec=100_000) as new,
-        ):
+        async with opened(ledger=journal, **OPEN) as kept, opened(ledger=recent, **OPEN) as new:
             bodies = {path: (await kept.get(path)).body for path in paths.values()}
             async with bare(bodies) as plain:
-                doors = {"bare aiohttp": plain, "in memory": new.address, "journal": kept.address}
+                doors = {BARE: plain, "in memory": new.address, "journal": kept.address}
                 print("\n| requests a second | bytes | " + " | ".join(doors) + " |")
                 for name, path in paths.items():
                     rates: dict[str, list[float]] = {door: [] for door in doors}
                     for _ in range(ROUNDS):
                         for door, address in doors.items():
                             rates[door].append((await client("speed", address, path, SECONDS))["per_second"])
-                    middle = {door: statistics.median(some) for door, some in rates.items()}
-                    told = (f"{rate:,.0f} ({rate / middle['bare aiohttp']:.2f})" for rate in middle.values())
+                    told = []
+                    for some in rates.values():  # side by side, as other work comes and goes
+                        share = statistics.median(
+                            one / bare_one for one, bare_one in zip(some, rates[BARE], strict=True)
+                        )
+                        told.append(f"{statistics.median(some):,.0f} ({share:.2f})")
                     print(f"| {name} | {len(bodies[path]):,} | {' | '.join(told)} |")
-                    assert all(rate > 0 for rate in middle.values())
 
 
 def resident() -> float:
