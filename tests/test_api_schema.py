@@ -184,7 +184,7 @@ def test_requests_in_chains(door: SchemaDoor, schema: BaseSchema) -> None:
         before = asking.statuses.total()
         # What may come next depends on answers, which the machine that draws it takes for a fault after a while.
         with suppress(FlakyStrategyDefinition):
-            Chain.run(settings=settings(ALIKE, max_examples=2 + EXAMPLES // 2 // CHAIN, stateful_step_count=CHAIN))
+            Chain.run(settings=settings(ALIKE, max_examples=ceil(EXAMPLES / 2 / (CHAIN - 1)), stateful_step_count=CHAIN))
         assert asking.statuses.total() > before
     print(f"{asking.statuses.total()} requests in chains: {dict(sorted(asking.statuses.items()))}")
 

@@ -213,10 +213,12 @@ async def test_history_and_waiting_recordings_survive_the_process(tmp_path: Path
         await state(door, cut, "running")
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "video").write_bytes(b"half")
+    (tmp_path / done / "video").write_bytes(b"killed before it was deleted")
     async with door_with(tmp_path) as (door, _):
         assert (await state(door, cut, "done"))["verdicts"][0]["expected"] == [{"name": "Burger", "quantity": 1}]
         assert (await state(door, done, "done"))["verdict_count"] == 1
         assert not (tmp_path / "half").exists()
+        assert not (tmp_path / done / "video").exists()
 
 
 async def test_a_camera_is_watched_for_a_while_if_that_is_allowed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import uuid
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import anyio
@@ -198,7 +198,7 @@ class Videos:
         """
         job = self.get(video_id)
         if job.state not in OVER:
-            job.state = "cancelled"
+            job.state, job.ended_at = "cancelled", now_text()
             if video_id in self._scopes:
                 self._scopes[video_id].cancel()
             await self._over(job, "cancelled")
@@ -275,18 +275,24 @@ class Videos:
         return FileOrders(folder / ORDERS) if (folder / ORDERS).exists() else self._orders
 
     async def _over(self, job: VideoJob, state: VideoState) -> None:
-        job.state, job.ended_at = state, now_text()
         self._runs.pop(job.video_id, None)
         _log.info("video_over", video_id=job.video_id, state=state, verdicts=len(job.verdicts), code=job.code)
-        for name in (VIDEO, ORDERS):
-            await asyncio.to_thread((self._folder / job.video_id / name).unlink, missing_ok=True)
-        await self._record(job)
+        ended_at = job.ended_at or now_text()
+        await self._record(replace(job, state=state, ended_at=ended_at))
+        await asyncio.to_thread(self._let_go, self._folder / job.video_id)
+        # Said when nothing of it is left to do; who cancelled it meanwhile has said so already.
+        if job.state not in OVER:
+            job.state, job.ended_at = state, ended_at
 
     # The folder.
 
     async def _record(self, job: VideoJob) -> None:
         if job.video_id in self._jobs:
             await asyncio.to_thread(self._write, job.video_id, json.dumps(asdict(job), ensure_ascii=False))
+
+    def _let_go(self, folder: Path) -> None:
+        for name in (VIDEO, ORDERS):
+            (folder / name).unlink(missing_ok=True)
 
     def _write(self, video_id: str, text: str) -> None:
         path = self._folder / video_id / RECORD
@@ -305,7 +311,9 @@ class Videos:
             if job is None:
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
-            if job.state not in OVER:
+            if job.state in OVER:
+                self._let_go(folder)  # an earlier process may have ended between its record and this
+            else:
                 again = job.kind == "upload" and (folder / VIDEO).exists()
                 job.state, job.at_s, job.verdicts = ("waiting" if again else "failed"), 0.0, []
                 job.code = None if again else "interrupted"
