@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from pydantic_core import from_json
 
 from orderacc.api.limits import Turns
@@ -26,6 +26,16 @@ NAMED: Final = {
     "source": "The feed it comes from: letters, digits, dot, dash and underscore.",
     "order_id": "The till's key for it, unique within its source.",
 }
+
+
+def _path_says_which(schema: dict[str, Any]) -> None:
+    schema["required"] = [name for name in schema["required"] if name != "order_id"]
+
+
+class OrderBody(OrderIn):
+    """An order of any till, whose path says which it is. Keys beyond these are not read."""
+
+    model_config = ConfigDict(json_schema_extra=_path_says_which)
 
 
 class OrderTold(Told):
@@ -102,7 +112,7 @@ class OrderRoutes:
                 Scope.SUBMIT,
                 OrderTold,
                 others=(201,),
-                body=OrderIn,
+                body=OrderBody,
                 problems=("conflict", "gone", "unavailable"),
                 parameters=NAMED,
             ),
