@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from orderacc._version import __version__
-from orderacc.api.models import ComponentHealth, Health
+from orderacc.api.shapes_health import ComponentHealth, Health
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from orderacc._version import __version__
-from orderacc.api.models import Problem
 from orderacc.api.problems import MEDIA_TYPE, STATUSES
+from orderacc.api.shapes import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field
 
 from orderacc.api.cameras import check_camera
-from orderacc.api.models import CameraGiven, SimulatedCamera
 from orderacc.api.routes import Route, Scope, json_answer, read_body
 from orderacc.api.shapes import Given, Told
+from orderacc.api.shapes_stations import CameraGiven, SimulatedCamera
 from orderacc.capture.probing import probe_each
 from orderacc.config import SimulatorSource, StationConfig
 from orderacc.service.cameras import camera

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from aiohttp import WSCloseCode, web
+from pydantic import Field
 
 from orderacc.api.limits import Turns
-from orderacc.api.models import EventsQuery
 from orderacc.api.parting import cut, part
 from orderacc.api.routes import Route, Scope, read_query
+from orderacc.api.shapes import Given
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -36,6 +37,13 @@ RETRY_MS: Final = 1000
 
 LARGEST_MESSAGE: Final = 1024
 """Bytes of what a listener may say; there is nothing to say."""
+
+
+class EventsQuery(Given):
+    """From where on."""
+
+    after: Annotated[str, Field(max_length=64)] | None = None
+    """Id of the last event known, where the header Last-Event-ID cannot be sent; `0` for all that are kept."""
 
 
 class EventRoutes:

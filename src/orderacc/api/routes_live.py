@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from orderacc.api.models import LiveQuery
 from orderacc.api.parting import part
 from orderacc.api.routes import Route, Scope, read_query
+from orderacc.api.shapes_stations import LiveQuery
 from orderacc.errors import RequestError, StationError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from orderacc.api.models import Alive, Health, Ready
 from orderacc.api.routes import Route, Scope, json_answer
+from orderacc.api.shapes_health import Alive, Health, Ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable

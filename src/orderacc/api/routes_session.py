@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from aiohttp import web
+from pydantic import Field
 
 from orderacc.api.guard import caller_of
-from orderacc.api.models import SessionTold, TokenGiven
 from orderacc.api.routes import Route, Scope, json_answer, read_body
 from orderacc.api.sessions import COOKIE, LIFETIME
+from orderacc.api.shapes import Given, Told
 
 if TYPE_CHECKING:
     from orderacc.api.guard import Caller, Guard
@@ -17,6 +18,24 @@ if TYPE_CHECKING:
     from orderacc.api.tokens import TokenFile
 
 TAG: Final = "Session"
+
+
+class TokenGiven(Given):
+    """A token to log in with."""
+
+    token: Annotated[str, Field(min_length=1, max_length=200)]
+    """As `orderacc token create` printed it."""
+
+
+class SessionTold(Told):
+    """A login."""
+
+    name: str
+    """Whose token it is."""
+    scopes: list[Scope]
+    """What it allows."""
+    csrf: str | None
+    """To be sent as X-CSRF-Token with whatever changes something; null where no cookie is in use."""
 
 
 class SessionRoutes:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from aiohttp import web
 
 from orderacc.api.cameras import check_camera
-from orderacc.api.models import (
+from orderacc.api.routes import Route, Scope, json_answer, read_body, read_query
+from orderacc.api.shapes_stations import (
     ErrorTold,
     MoveTold,
     SimulatedCamera,
@@ -17,7 +18,6 @@ from orderacc.api.models import (
     StationsTold,
     StationTold,
 )
-from orderacc.api.routes import Route, Scope, json_answer, read_body, read_query
 from orderacc.config import SimulatorSource, StationConfig
 from orderacc.errors import RequestError, StationError
 from orderacc.telemetry.redaction import redact

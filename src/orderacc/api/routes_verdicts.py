@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from orderacc.api.guard import caller_of
 from orderacc.api.limits import Turns
-from orderacc.api.models import (
+from orderacc.api.routes import Route, Scope, json_answer, read_body, read_query
+from orderacc.api.shapes_verdicts import (
     ReviewGiven,
     ReviewsQuery,
     ReviewsTold,
@@ -17,7 +18,6 @@ from orderacc.api.models import (
     VerdictsTold,
     VerdictTold,
 )
-from orderacc.api.routes import Route, Scope, json_answer, read_body, read_query
 from orderacc.errors import RequestError
 from orderacc.storage.records import VerdictFilter, time_text
 

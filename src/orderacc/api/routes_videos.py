@@ -9,10 +9,10 @@ from aiohttp import web
 from pydantic import Field
 
 from orderacc.api.cameras import check_camera
-from orderacc.api.models import CameraGiven, SimulatedCamera
 from orderacc.api.receiving import receive_video
 from orderacc.api.routes import Route, Scope, json_answer, read_body, read_query
 from orderacc.api.shapes import Given, Told
+from orderacc.api.shapes_stations import CameraGiven, SimulatedCamera
 from orderacc.config import SimulatorSource, StationConfig
 from orderacc.errors import RequestError
 from orderacc.telemetry.redaction import redact

@@ -1,4 +1,4 @@
-"""What the shapes of requests and answers are made of."""
+"""What shapes of requests and answers are made of; the texts under fields are their descriptions in the document."""
 
 from __future__ import annotations
 
@@ -17,3 +17,29 @@ class Told(BaseModel):
     """What is answered."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class WrongField(Told):
+    """One thing that is wrong."""
+
+    path: str
+    """Where: `source.url`, `items[2].quantity`."""
+    message: str
+    """What, and what to write instead."""
+
+
+class Problem(Told):
+    """What went wrong, as RFC 9457 has it."""
+
+    type: str
+    """`urn:orderacc:problem:` and the code."""
+    title: str
+    """The status in words."""
+    status: int
+    """The HTTP status."""
+    code: str
+    """What went wrong; does not change."""
+    detail: str
+    """One sentence for a person."""
+    errors: tuple[WrongField, ...] = ()
+    """What is wrong field by field."""
