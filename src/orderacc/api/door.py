@@ -20,7 +20,8 @@ from orderacc.api.routes_live import LiveRoutes
 from orderacc.api.routes_operations import operation_routes
 from orderacc.api.routes_orders import OrderRoutes
 from orderacc.api.routes_page import page_routes
-from orderacc.api.routes_peer import PeerRoutes
+from orderacc.api.routes_peer_orders import PeerOrderRoutes
+from orderacc.api.routes_peer_videos import PeerVideoRoutes
 from orderacc.api.routes_session import SessionRoutes
 from orderacc.api.routes_stations import StationRoutes
 from orderacc.api.routes_stream import StreamRoutes
@@ -101,7 +102,8 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None, strea
         *CameraRoutes(config.cameras).routes(),
         *live.routes(),
         *videos.routes(),
-        *PeerRoutes(videos, shown.ledger, shown.stations, shown.objects, config.cameras).routes(),
+        *PeerOrderRoutes(videos, shown.ledger, shown.stations, shown.objects).routes(),
+        *PeerVideoRoutes(videos, config.cameras).routes(),
         *sockets.routes(),
         *StreamRoutes(streams).routes(),
         *page_routes(),
