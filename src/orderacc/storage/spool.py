@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict, deque
 from dataclasses import dataclass
-from itertools import islice, takewhile
 from random import Random
 from typing import TYPE_CHECKING, Final
 
 from orderacc.backoff import Backoff
 from orderacc.errors import StorageError
 from orderacc.storage.objects import content_type_of
+from orderacc.storage.spool_line import SpoolLine
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -94,8 +93,7 @@ class Spool:
         self._max_bytes = max_bytes
         self._puts_at_once = puts_at_once
         self._backoff = Backoff(FIRST_WAIT, longest_wait, rng or Random())  # noqa: S311  jitter is no secret
-        self._line: OrderedDict[str, deque[SpoolFile]] = OrderedDict()
-        self._busy: dict[str, SpoolFile] = {}
+        self._line = SpoolLine()
         self._held: dict[str, int] = {}
         self._putting: set[int] = set()
         self._next = 1
@@ -104,9 +102,6 @@ class Spool:
         self._refusals = 0
         self._failing: str | None = None
         self._news = asyncio.Event()
-        self._left = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._empty.set()
 
     async def open(self) -> None:
         """Take up what the last process left.
@@ -123,10 +118,9 @@ class Spool:
 
     def statistics(self) -> SpoolStatistics:
         """How it is now."""
-        files = [line[0] for line in self._line.values()] + list(self._busy.values())
-        oldest = min((file.since for file in files), default=None)
+        oldest = self._line.oldest()
         return SpoolStatistics(
-            waiting=sum(map(len, self._line.values())) + len(self._busy),
+            waiting=len(self._line),
             waiting_bytes=self._bytes,
             oldest_s=0.0 if oldest is None else max(0.0, time.time() - oldest),
             stored=self._stored,
@@ -205,20 +199,9 @@ class Spool:
 
     async def forget(self, keys: Iterable[str]) -> None:
         """Remove objects that wait; those on their way are let through first."""
-        gone = set(keys)
-        while any(file.key in gone for file in self._busy.values()):
-            self._left = asyncio.Event()
-            await self._left.wait()
-        for group in {_group(key) for key in gone} & self._line.keys():
-            line = self._line.pop(group)
-            files = [file for file in line if file.key in gone]
-            kept = deque(file for file in line if file.key not in gone)
-            if kept:
-                self._line[group] = kept
-            for file in files:
-                self._bytes -= file.size
-                await asyncio.to_thread(self._folder.done, file)
-        self._note_if_empty()
+        for file in await self._line.remove(set(keys)):
+            self._bytes -= file.size
+            await asyncio.to_thread(self._folder.done, file)
 
     async def run(self) -> None:
         """Bring objects to the store until cancelled."""
@@ -227,7 +210,7 @@ class Spool:
             while True:
                 self._news.clear()
                 while not working if self._failing else len(self._putting) < self._puts_at_once:
-                    file = self._take()
+                    file = self._line.take()
                     if file is None:
                         break
                     self._putting.add(file.number)
@@ -251,41 +234,30 @@ class Spool:
 
     async def drained(self) -> None:
         """Wait until nothing is on its way. What is held does not count."""
-        await self._empty.wait()
-
-    def _take(self) -> SpoolFile | None:
-        """The next object none of whose order's is on its way."""
-        for group, line in self._line.items():
-            if group not in self._busy:
-                file = self._busy[group] = line.popleft()
-                if not line:
-                    del self._line[group]
-                return file
-        return None
+        await self._line.drained()
 
     async def _bring(self, file: SpoolFile) -> None:
-        group = _group(file.key)
         try:
             async with asyncio.timeout(SLOW):
                 await self._store.put(file.key, file.path, content_type_of(file.key))
             self._free(file)  # the next put need not wait until this file is gone
             await asyncio.to_thread(self._folder.done, file)
         except asyncio.CancelledError:
-            self._put_back(group, file)
+            self._line.put_back(file)
             raise
         except TimeoutError:
-            self._failed(group, file, StorageError(f"{file.key}: no answer within {SLOW:.0f} s"))
+            self._failed(file, StorageError(f"{file.key}: no answer within {SLOW:.0f} s"))
         except StorageError as error:
             if await asyncio.to_thread(file.path.exists):
-                await self._set_aside_or_wait(group, file, error)
+                await self._set_aside_or_wait(file, error)
             else:
                 _log.error("spool_file_lost", key=file.key)
-                self._leave(group, file)
+                self._leave(file)
         except Exception as error:  # noqa: BLE001  whatever is wrong with a store, the spool goes on
             _log.error("spool_failed", key=file.key, exc_info=error)
-            self._failed(group, file, StorageError(f"{type(error).__name__} in the object store", code="failed"))
+            self._failed(file, StorageError(f"{type(error).__name__} in the object store", code="failed"))
         else:
-            self._leave(group, file)
+            self._leave(file)
             self._stored += 1
             self._refusals = 0
             if self._failing:
@@ -299,52 +271,35 @@ class Spool:
         self._putting.discard(file.number)
         self._news.set()
 
-    async def _set_aside_or_wait(self, group: str, file: SpoolFile, error: StorageError) -> None:
+    async def _set_aside_or_wait(self, file: SpoolFile, error: StorageError) -> None:
         if error.code != "storage_refused":
-            self._failed(group, file, error)
+            self._failed(file, error)
             return
         self._refusals += 1
         if self._refusals < REFUSALS:
-            self._failed(group, file, error)
+            self._failed(file, error)
             return
         self._refusals = 0
         self._refused += 1
         _log.error("object_refused", key=file.key, reason=error.message)
         await asyncio.to_thread(self._folder.refuse, file)
-        self._leave(group, file)
+        self._leave(file)
         self._failing = None
 
-    def _failed(self, group: str, file: SpoolFile, error: StorageError) -> None:
+    def _failed(self, file: SpoolFile, error: StorageError) -> None:
         self._failures += 1
         if self._failing != error.code:
             _log.warning("object_store_failed", code=error.code, reason=error.message)
         self._failing = error.code
-        self._put_back(group, file)
+        self._line.put_back(file)
 
-    def _put_back(self, group: str, file: SpoolFile) -> None:
-        """Where it was: before everything younger."""
-        del self._busy[group]
-        self._left.set()
-        self._line.setdefault(group, deque()).appendleft(file)
-        self._line.move_to_end(group, last=False)
-        older = list(takewhile(lambda name: self._line[name][0].number < file.number, islice(self._line, 1, None)))
-        for name in reversed(older):
-            self._line.move_to_end(name, last=False)
-
-    def _leave(self, group: str, file: SpoolFile) -> None:
-        del self._busy[group]
+    def _leave(self, file: SpoolFile) -> None:
+        self._line.leave(file)
         self._bytes -= file.size
-        self._left.set()
-        self._note_if_empty()
-
-    def _note_if_empty(self) -> None:
-        if not (self._line or self._busy):
-            self._empty.set()
 
     def _append(self, file: SpoolFile) -> None:
-        self._line.setdefault(_group(file.key), deque()).append(file)
+        self._line.append(file)
         self._bytes += file.size
-        self._empty.clear()
 
     def _number(self) -> int:
         number, self._next = self._next, self._next + 1
@@ -361,11 +316,6 @@ class Spool:
                 f"{self._bytes / 1e6:.0f} MB wait for the object store already: evidence is not stored",
                 code="spool_full",
             )
-
-
-def _group(key: str) -> str:
-    """Objects of one order go one after the other."""
-    return key.split("/")[1]
 
 
 def _size(path: Path) -> int:
