@@ -50,6 +50,17 @@ def test_a_backup_is_a_sound_journal_and_replaces_the_last_one(box, tmp_path, ca
     file.close()
 
 
+def test_a_backup_never_takes_the_journals_place(box, tmp_path, capsys):
+    journal = tmp_path / "data" / "journal.db"
+    before = journal.stat().st_ino
+    (tmp_path / "other.db").symlink_to(journal)
+    for target in (journal, tmp_path / "data" / ".." / "data" / "journal.db", tmp_path / "other.db"):
+        assert orderacc("backup", "--stations", box, target) == 1
+        assert "is the journal itself" in capsys.readouterr().err
+    assert journal.stat().st_ino == before
+    assert orderacc("backup", "--stations", box, "--check") == 0
+
+
 def test_a_journal_is_checked(box, tmp_path, capsys):
     assert orderacc("backup", "--stations", box, "--check") == 0
     assert "sound" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import shutil
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from orderacc.domain.verdicts import Verdict
 from orderacc.errors import StorageError
 from orderacc.service.keeping import Keeping
 from orderacc.service.storing import open_storing
+from orderacc.storage.backup import back_up
 from orderacc.storage.journal import Journal
 from orderacc.storage.lock import DataLock
 from orderacc.storage.records import OutboxMessage
@@ -192,6 +194,37 @@ async def test_damage_while_it_runs_is_met_by_a_new_file(tmp_path):
                     await anyio.sleep(0.01)
         assert await goes_on(journal, 7) <= RECOVERY
         assert "00007" in {one.order_id for one in await journal.orders("2020")}
+
+
+async def test_a_file_taken_away_while_it_runs_is_begun_anew_and_nothing_is_written_to_nowhere(tmp_path, caplog):
+    path = tmp_path / "data" / "journal.db"
+    async with Journal.open(path) as journal:
+        await journal.put_order(order(1))
+        path.unlink()
+        await journal.put_order(order(2))
+        assert "journal_replaced" in caplog.text
+        assert {one.order_id for one in await journal.orders("2020")} == {"00002"}
+        shutil.rmtree(path.parent)
+        with pytest.raises(StorageError) as refusal:
+            await journal.put_order(order(3))
+        assert refusal.value.code == "storage_failed"
+        path.parent.mkdir()
+        assert await goes_on(journal, 4) <= RECOVERY
+        assert {one.order_id for one in await journal.orders("2020")} == {"00004"}
+    async with Journal.open(path) as journal:
+        assert {one.order_id for one in await journal.orders("2020")} == {"00004"}
+
+
+async def test_a_backup_put_back_while_it_runs_is_gone_on_with(tmp_path):
+    path, copy = tmp_path / "journal.db", tmp_path / "copy.db"
+    async with Journal.open(path) as journal:
+        await journal.put_order(order(1))
+        await asyncio.to_thread(back_up, path, copy)
+        await journal.put_order(order(2))
+        copy.replace(path)
+        await journal.put_order(order(3))
+        assert {one.order_id for one in await journal.orders("2020")} == {"00001", "00003"}
+        assert journal.health().ok
 
 
 async def test_verdicts_wait_for_a_full_disk_in_their_order_and_the_crew_does_not(tmp_path):

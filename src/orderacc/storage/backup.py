@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orderacc.errors import StorageError
 from orderacc.storage.faults import storage_error
+from orderacc.storage.folder import sync_folder
 from orderacc.storage.schema import soundness
 
 if TYPE_CHECKING:
@@ -62,15 +64,20 @@ def check(path: Path) -> tuple[str, ...]:
 
 
 def back_up(path: Path, target: Path) -> BackupReport:
-    """Copy a journal; whoever writes to it goes on meanwhile. The copy is checked before it gets its name.
+    """Copy a journal; whoever writes to it goes on meanwhile.
+
+    The copy is checked, and on the disk, before it gets its name.
 
     Args:
         path: The journal.
         target: The copy; one that is there is replaced once the new one is whole.
 
     Raises:
-        StorageError: If it cannot be read, the copy cannot be written, or the copy is not sound.
+        StorageError: If it cannot be read, the copy cannot be written, or the copy is not sound; or if the target is
+            the journal itself, which whoever writes to it would not survive.
     """
+    if path.exists() and target.exists() and target.samefile(path):
+        raise StorageError(f"{target}: is the journal itself: name another file", code="storage_failed")
     half = target.with_name(f"{target.name}.part")
     source = open_for_reading(path)
     try:
@@ -84,7 +91,10 @@ def back_up(path: Path, target: Path) -> BackupReport:
         (verdicts,) = copy.execute("SELECT count(*) FROM verdicts").fetchone()
         (orders,) = copy.execute("SELECT count(*) FROM orders").fetchone()
         copy.close()
+        with half.open("rb+") as whole:
+            os.fsync(whole.fileno())
         half.replace(target)
+        sync_folder(target.parent)
     except sqlite3.Error as error:
         raise storage_error(error, path) from error
     except OSError as error:

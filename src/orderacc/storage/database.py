@@ -2,7 +2,8 @@
 
 Writes that arrive while a commit is under way share the next one. A write returns when it is on the disk. When the
 place fails (full, I/O error), writes are refused at once and the writer tries again by itself, so that it goes on soon
-after the trouble is over. A damaged file is set aside, never deleted, and a new one is begun.
+after the trouble is over. A damaged file is set aside, never deleted, and a new one is begun. Whoever takes the file
+away, or puts another in its place, is not written past: it goes on with what is there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import sqlite3
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
@@ -21,6 +21,7 @@ import aiosqlite
 from orderacc.errors import StorageError
 from orderacc.storage.faults import is_corrupt, storage_error
 from orderacc.storage.grouping import Write, carry_out, settle
+from orderacc.storage.mending import ReplacedError, drop_log, identity, move_aside, must_be_sound, probe, unmovable
 from orderacc.storage.schema import prepare, prepare_reader, soundness
 from orderacc.telemetry import get_logger
 
@@ -38,9 +39,6 @@ MOST_IN_GROUP: Final = 256
 
 RETRY_EVERY: Final = 0.5
 """Seconds between attempts to write while the place fails."""
-
-PROBE_BYTES: Final = 32_768
-"""Written to find out whether the place is usable again; about a group of verdicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +85,7 @@ class Database:
         self._trouble: StorageError | None = None
         self._suspected = False
         self._set_aside = 0
+        self._identity: tuple[int, int] | None = None
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -186,6 +185,9 @@ class Database:
 
     async def _connect(self, *, check: bool) -> None:
         await self._connect_writer(check=check)
+        await self._connect_reader()
+
+    async def _connect_reader(self) -> None:
         reader = _Connection(partial(sqlite3.connect, self.path, isolation_level=None), 64)
         try:
             await reader
@@ -201,7 +203,8 @@ class Database:
             await writer
             await writer.call(prepare)
             if check:
-                await writer.call(_must_be_sound)
+                await writer.call(must_be_sound)
+            self._identity = await asyncio.to_thread(identity, self.path)
         except BaseException:
             await _close(writer)
             raise
@@ -235,7 +238,11 @@ class Database:
         """Commit a group; a place that fails refuses all of it."""
         assert self._writer is not None  # noqa: S101  there is one unless there is trouble
         try:
-            outcomes = await self._writer.call(partial(carry_out, group))
+            outcomes = await self._writer.call(partial(self._carry_out, group))
+        except ReplacedError as error:
+            self._waiting.extendleft(reversed(group))
+            await self._open_again(str(error))
+            return
         except sqlite3.Error as error:
             if is_corrupt(error):
                 self._waiting.extendleft(reversed(group))
@@ -245,6 +252,12 @@ class Database:
             return
         for write, outcome in zip(group, outcomes, strict=True):
             settle(write, outcome)
+
+    def _carry_out(self, group: Sequence[Write], connection: sqlite3.Connection) -> list[object]:
+        """In the writer's thread. A file that has lost its name would take everything and keep nothing."""
+        if identity(self.path) != self._identity:
+            raise ReplacedError("it was removed, or another file was put in its place")
+        return carry_out(group, connection)
 
     def _refuse(self, trouble: StorageError, group: Sequence[Write] = ()) -> None:
         """Nothing is kept until `_try_again` succeeds: say so, and refuse what was on its way."""
@@ -268,7 +281,9 @@ class Database:
             if failed is not None:
                 await _close(failed)
             writer = await self._connect_writer(check=False)
-            await writer.call(_probe)
+            await writer.call(probe)
+            if self._reader is None:
+                await self._connect_reader()
         except sqlite3.Error as error:
             if is_corrupt(error):
                 await self._begin_anew(str(error))
@@ -287,16 +302,31 @@ class Database:
         if found:
             await self._begin_anew(found[0])
 
+    async def _open_again(self, reason: str) -> None:
+        """Go on with the file that is there now; one that is not sound is set aside like any other."""
+        _log.critical("journal_replaced", file=str(self.path), reason=reason)
+        await self._disconnect()
+        try:
+            await asyncio.to_thread(drop_log, self.path)
+            await self._connect(check=True)
+        except OSError as error:
+            self._refuse(unmovable(error))
+        except sqlite3.Error as error:
+            if is_corrupt(error):
+                await self._begin_anew(str(error))
+            else:
+                self._refuse(storage_error(error, self.path))
+
     async def _begin_anew(self, reason: str) -> None:
         """Set the damaged file aside and begin a new one."""
         await self._disconnect()
         try:
-            aside = await asyncio.to_thread(_move_aside, self.path)
+            aside = await asyncio.to_thread(move_aside, self.path)
             self._set_aside += 1
             _log.critical("journal_set_aside", file=str(self.path), aside=str(aside), reason=reason)
             await self._connect(check=False)
         except (OSError, sqlite3.Error) as error:
-            trouble = storage_error(error, self.path) if isinstance(error, sqlite3.Error) else _unmovable(error)
+            trouble = storage_error(error, self.path) if isinstance(error, sqlite3.Error) else unmovable(error)
             if self._writing is None:
                 raise trouble from error
             self._refuse(trouble)
@@ -307,32 +337,3 @@ class Database:
 async def _close(connection: _Connection) -> None:
     with suppress(sqlite3.Error):  # a failing place fails here too; the thread ends all the same
         await connection.close()
-
-
-def _probe(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA synchronous = FULL")
-    for value in (b"\0" * PROBE_BYTES, b""):
-        connection.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('probe', ?)", (value,))
-
-
-def _move_aside(path: Path) -> Path:
-    """Rename the file and its write-ahead log; the shared index is made anew from them."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
-    path.rename(aside)
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists():
-        log.rename(aside.with_name(f"{aside.name}-wal"))
-    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
-    return aside
-
-
-def _unmovable(error: OSError) -> StorageError:
-    return StorageError(f"{error.filename}: cannot be set aside: {error.strerror}", code="storage_failed")
-
-
-def _must_be_sound(connection: sqlite3.Connection) -> None:
-    if found := soundness(connection):
-        error = sqlite3.DatabaseError(found[0])
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
