@@ -170,8 +170,8 @@ class ForgetfulEngine(StagedEngine):
 class SoakBuilder(StationBuilder):
     """Makes stations at counters; their POS orders are the box's."""
 
-    def __init__(self, runtime, config, throttle=None) -> None:
-        super().__init__(runtime, config, throttle)
+    def __init__(self, runtime, config, throttle=None, *, fast=False) -> None:
+        super().__init__(runtime, config, throttle, fast=fast)
         self._capture = capture_policy(config.capture)
         self._clips = config.storage.clips
 

@@ -90,7 +90,7 @@ class ScriptedBook:
 class ScriptedBuilder:
     """Makes stations on scripts of their own."""
 
-    def __init__(self, _runtime, config, _throttle) -> None:
+    def __init__(self, _runtime, config, _throttle, **_) -> None:
         self.orders = PosOrders(config.orders)
 
     def follow(self, config) -> None:

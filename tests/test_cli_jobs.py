@@ -120,23 +120,32 @@ def test_demo_compares_itself_with_the_truth():
     assert summary["summary"]["order_end_to_verdict_s"]["p50"] > 0
 
 
-def test_run_judges_its_stations_and_ends_when_they_do(counter, tmp_path):
+def test_run_judges_its_stations_as_fast_as_it_can_and_ends_when_they_do(counter, tmp_path):
     stations = tmp_path / "stations.yaml"
     stations.write_text(
         "schema: 1\n"
         f"stations:\n  - {{id: recorded, source: {{type: file, path: {counter / 'station.mp4'}}}}}\n"
         "  - {id: simulated, source: {type: simulator, seed: 910201, orders: 1}}\n"
-        f"orders: {{file: {counter / 'orders.json'}}}\n"
+        "  - {id: unpaid, source: {type: simulator, seed: 910201, orders: 1, own_orders: false}}\n"
+        f"orders: {{file: {counter / 'orders.json'}, wait_sec: 0}}\n"
         "results: {file: verdicts.ndjson}\n"
     )
     assert orderacc("check", "--stations", stations).returncode == 0
-    done = orderacc("run", "--stations", stations)
+    done = orderacc("run", "--fast", "--stations", stations)
     assert done.returncode == 0, done.stderr
     verdicts = [json.loads(line) for line in (tmp_path / "verdicts.ndjson").read_text().splitlines()]
-    stations_of = sorted(verdict["station_id"] for verdict in verdicts)
-    assert stations_of == ["recorded", "recorded", "simulated"]
+    said = {
+        name: [one for one in verdicts if one["station_id"] == name] for name in ("recorded", "simulated", "unpaid")
+    }
+    assert [len(some) for some in said.values()] == [2, 1, 1]
+    # Who asks the POS about the same bag learns that nobody has paid for it.
+    (known,), (unknown,) = said["simulated"], said["unpaid"]
+    assert unknown["slip_text"] == known["slip_text"]
+    assert (known["order_id"], unknown["reason"]) == (known["slip_text"]X
+    truth = json.loads((counter / "truth.json").read_text())
+    assert [one["status"] for one in said["recorded"]] == [order["status"] for order in truth["orders"]]
     logged = [json.loads(line) for line in done.stderr.splitlines()]
-    assert [line["event"] for line in logged].count("verdict") == 3
+    assert [line["event"] for line in logged].count("verdict") == 4
 
 
 def test_run_finishes_orders_in_flight_on_sigterm(tmp_path):
@@ -178,9 +187,11 @@ def test_check_misses_the_orders_of_a_camera_and_reads_scripts(tmp_path):
         "stations:\n"
         "  - {id: drive-1, source: {type: rtsp, url: 'rtsp://crew:canary@camera/1'}}\n"
         "  - {id: counter, source: {type: simulator, script: script.json}}\n"
+        "  - {id: asking, source: {type: simulator, own_orders: false}}\n"
     )
     done = orderacc("check", "--stations", stations)
     assert done.returncode == 1
     assert "station drive-1: needs POS orders" in done.stderr
+    assert "station asking: needs POS orders" in done.stderr
     assert f"{tmp_path / 'script.json'}:1:" in done.stderr
     assert "canary" not in done.stdout + done.stderr

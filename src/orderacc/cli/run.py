@@ -15,6 +15,10 @@ def run(
     stations: Annotated[
         Path, typer.Option("--stations", help="The configuration, e.g. stations.yaml.", exists=True, dir_okay=False)
     ],
+    fast: Annotated[
+        bool,
+        typer.Option("--fast", help="Recordings and simulated counters as fast as the machine can; cameras as ever."),
+    ] = False,
 ) -> None:
     """Watch every station of a configuration until stopped.
 
@@ -24,6 +28,8 @@ def run(
 
     Example: orderacc run --stations configs/stations.demo.yaml
     """
+    from functools import partial
+
     import anyio
 
     from orderacc.config import load_config
@@ -33,5 +39,5 @@ def run(
     config = load_config(stations)
     prefer_event_loop()
     configure_logs(config.telemetry.log_format, level=config.telemetry.log_level)
-    if not anyio.run(run_daemon, config, lambda: load_config(stations)):
+    if not anyio.run(partial(run_daemon, config, lambda: load_config(stations), fast=fast)):
         raise typer.Exit(1)

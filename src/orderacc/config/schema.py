@@ -40,7 +40,7 @@ class FileSource(Section):
 
 
 class SimulatorSource(Section):
-    """A simulated counter; it brings its own POS orders."""
+    """A simulated counter; unless told otherwise it brings its own POS orders."""
 
     type: Literal["simulator"]
     """A simulated counter."""
@@ -52,6 +52,8 @@ class SimulatorSource(Section):
     """Share of orders whose POS lines differ from what is laid on the counter."""
     script: InputFile | None = None
     """Play this script instead of one made from the seed."""
+    own_orders: bool = True
+    """Whether the script also says what was paid for; otherwise the POS orders do, as for a camera."""
     loop: bool = False
     """Start again at the end, for ever."""
 

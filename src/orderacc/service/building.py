@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING
 
-from orderacc.capture import CapturePolicy, SupervisedCapture
+from orderacc.capture import CapturePolicy, Delivery, SupervisedCapture
 from orderacc.perception.picture import PictureHealth, PictureSettings
 from orderacc.service.cameras import camera
 from orderacc.service.film import Film
@@ -31,6 +31,8 @@ class StationBuilder:
         runtime: The models.
         config: How patient stations are with their cameras, when they warn of pictures, and where the POS orders are.
         throttle: What cameras are held to when there is too much to do; recordings are looked at in full.
+        fast: Whether recordings and simulated counters go as fast as they can be looked at, every frame of them,
+            instead of at the speed of life.
 
     Attributes:
         orders: The POS orders of all stations whose script does not say them.
@@ -39,9 +41,12 @@ class StationBuilder:
         ConfigError: If the orders' file is bad.
     """
 
-    def __init__(self, runtime: Runtime, config: Config, throttle: Throttle | None = None) -> None:
+    def __init__(
+        self, runtime: Runtime, config: Config, throttle: Throttle | None = None, *, fast: bool = False
+    ) -> None:
         self._runtime = runtime
         self._throttle = throttle or Throttle()
+        self._fast = fast
         self._policy = capture_policy(config.capture)
         self._picture = picture_settings(config.picture)
         self._clips = config.storage.clips if config.storage else None
@@ -73,12 +78,20 @@ class StationBuilder:
         def new_eyes(first_visit: int) -> Eyes:
             return self._runtime.eyes(config.id, first_visit, picture=PictureHealth(self._picture))
 
+        hurried = self._fast and seen_by.paced
         return Station(
-            reader=SupervisedCapture(config.id, seen_by.make, self._policy, live=seen_by.live, paced=seen_by.paced),
+            reader=SupervisedCapture(
+                config.id,
+                seen_by.make,
+                self._policy,
+                delivery=Delivery.LOSSLESS if hurried else Delivery.LATEST,
+                live=seen_by.live,
+                paced=seen_by.paced and not hurried,
+            ),
             eyes=new_eyes(first_visit),
             book=seen_by.script_orders or self.orders,
             epoch=None,
-            paced=True,
+            paced=not hurried,
             roi=config.roi,
             new_eyes=new_eyes,
             live=seen_by.live,

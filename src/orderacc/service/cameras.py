@@ -95,7 +95,7 @@ def _simulated(entry: SimulatorConfig, station: StationConfig) -> Camera:
         else random_script(entry.seed, entry.orders, fps=station.fps, wrong_share=entry.wrong_share)
     )
     make = partial(SimulatorSource, script, station.id)
-    book = FixedOrders({order.order_id: order.paid for order in script.orders})
+    book = FixedOrders({order.order_id: order.paid for order in script.orders}) if entry.own_orders else None
     return Camera(_looped(make) if entry.loop else make, live=entry.loop, paced=True, script_orders=book)
 
 

@@ -75,6 +75,7 @@ async def run_daemon(
     reread: Callable[[], Config] | None = None,
     *,
     signals: bool = True,
+    fast: bool = False,
     on_verdict: Callable[[Verdict], Awaitable[None]] | None = None,
     task_status: TaskStatus[StationSet] = TASK_STATUS_IGNORED,
 ) -> bool:
@@ -94,6 +95,7 @@ async def run_daemon(
         config: What to watch.
         reread: Reads the configuration again at SIGHUP; without it the signal does nothing.
         signals: Whether SIGINT and SIGTERM stop it and SIGHUP rereads. They belong to the main thread.
+        fast: Whether recordings and simulated counters go as fast as they can be looked at, not at the speed of life.
         on_verdict: Awaited with every verdict, behind the log and the results' file.
         task_status: Told the stations when they are being watched.
 
@@ -121,7 +123,7 @@ async def run_daemon(
 
         sink = _Sink(results, notifying, storing, on_verdict)
         throttle = Throttle()
-        builder = StationBuilder(runtime, config, throttle)
+        builder = StationBuilder(runtime, config, throttle, fast=fast)
         till = builder.orders
         if storing is not None:
             await till.keep_in(storing.keeping.journal)
