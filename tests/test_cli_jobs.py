@@ -141,7 +141,7 @@ def test_run_judges_its_stations_as_fast_as_it_can_and_ends_when_they_do(counter
     # Who asks the POS about the same bag learns that nobody has paid for it.
     (known,), (unknown,) = said["simulated"], said["unpaid"]
     assert unknown["slip_text"] == known["slip_text"]
-    assert (known["order_id"], unknown["reason"]) == (known["slip_text"]X
+    assert (known["order_id"], unknown["reason"]) == (known["slip_text"], "no_order")
     truth = json.loads((counter / "truth.json").read_text())
     assert [one["status"] for one in said["recorded"]] == [order["status"] for order in truth["orders"]]
     logged = [json.loads(line) for line in done.stderr.splitlines()]
