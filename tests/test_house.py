@@ -91,7 +91,7 @@ def test_importing_is_light() -> None:
 
 def test_top_level_folders() -> None:
     folders = {path.split("/")[0] for path in tracked() if "/" in path}
-    assert folders <= {".ci", "benchmarks", "configs", "src", "tests"}
+    assert folders <= {".ci", "benchmarks", "configs", "docs", "src", "tests"}
 
 
 def test_the_configurations_we_ship_load() -> None:
@@ -127,7 +127,7 @@ def test_source_files_stay_small() -> None:
         path: lines
         for path in tracked()
         if path.startswith("src/") and path.endswith(".py")
-        if (lines := len((ROOT / path).read_bytes().splitlines())) > 400
+        if (lines := len((ROOT / path).read_bytes().splitlines())) > 350
     }
     assert long == {}
 

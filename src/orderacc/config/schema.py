@@ -163,8 +163,8 @@ class MenuConfig(Section):
     """What the items are called."""
 
     file: InputFile
-    """Menu as JSON or YAML: `{"items": [{"id", "name", "category", "aliases", "group"}]}`, and what else README tells
-    of menus; `orderacc menu check` looks for what is wrong with it."""
+    """Menu as JSON or YAML: `{"items": [{"id", "name", "category", "aliases", "group"}]}`, and what else docs/menu.md
+    tells; `orderacc menu check` looks for what is wrong with it."""
 
 
 class ModelsConfig(Section):
