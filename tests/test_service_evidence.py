@@ -49,13 +49,16 @@ def verdict(status="inaccurate", *, visit_id=VISIT, frames=3, revision=1):
 
 @asynccontextmanager
 async def opened(root, **settings):
-    """The store with everything behind it; `noted` is what the journal was told."""
+    """The store with everything behind it; `noted` is what the journal was told; cleared, `takes_notes` refuses."""
     folder, store = SpoolFolder(root / "spool"), FolderStore(root / "objects")
     spool = Spool(folder, store)
     await spool.open()
     noted = []
+    takes_notes = asyncio.Event()
+    takes_notes.set()
 
     async def note(objects):
+        await takes_notes.wait()
         noted.extend(objects)
 
     seen = SpooledStore(store, folder, spool)
@@ -63,7 +66,9 @@ async def opened(root, **settings):
     running = asyncio.create_task(evidence.run())
     await evidence.running.wait()
     try:
-        yield SimpleNamespace(evidence=evidence, spool=spool, store=store, seen=seen, noted=noted)
+        yield SimpleNamespace(
+            evidence=evidence, spool=spool, store=store, seen=seen, noted=noted, takes_notes=takes_notes
+        )
     finally:
         running.cancel()
         await asyncio.wait([running])
@@ -133,6 +138,54 @@ async def test_a_revision_is_stored_beside_the_first_and_names_the_same_frames(t
         found = await recall(box.store, VISIT)
         assert (found.verdict["revision"], found.verdict["status"]) == (2, "accurate")
         assert len(found.frames) == 3
+
+
+async def test_a_revision_names_no_frames_that_were_thrown_away(tmp_path):
+    async with opened(tmp_path, upload="mismatches") as box:
+        await judged(box, verdict("accurate"))
+        revised = await box.evidence.referenced(verdict(revision=2))
+        assert [one.ref for one in revised.frames] == [f"frame/{index}" for index in (1, 2, 3)]
+        box.evidence.settle(revised)
+        await box.evidence.finish()
+        await box.spool.drained()
+        assert await keys_of(box.store) == [one.key for one in box.noted] == [f"results/{VISIT}/2.json"]
+
+
+async def test_nothing_is_stored_that_the_journal_does_not_know(tmp_path):
+    async with opened(tmp_path) as box:
+        box.takes_notes.clear()
+        box.evidence.closed(closed())
+        box.evidence.settle(await box.evidence.referenced(verdict()))
+        with anyio.move_on_after(0.2):
+            await box.evidence.finish()
+        assert (await keys_of(box.store), box.evidence.statistics().waiting) == ([], 0)
+        assert len(await box.evidence.pictures(VISIT)) == 3
+        box.takes_notes.set()
+        await box.evidence.finish()
+        await box.spool.drained()
+        assert await keys_of(box.store) == sorted(one.key for one in box.noted)
+        assert await box.spool.held_visits() == []
+
+
+@pytest.mark.parametrize("done", [0, 2, 3])
+async def test_a_death_on_the_way_to_the_store_leaves_nothing_undone(tmp_path, done):
+    names = [f"selected/{VISIT}/{place}.jpg" for place in range(3)]
+    async with opened(tmp_path) as box:
+        box.evidence.closed(closed())
+        told = await box.evidence.referenced(verdict())
+        await box.spool.release(VISIT, names[:done])  # the frames before the verdict's JSON
+
+    async def body_of(visit_id):
+        assert visit_id == VISIT
+        return told.to_dict()
+
+    async with opened(tmp_path) as box:
+        await box.evidence.recover((), body_of)
+        await box.evidence.finish()
+        await box.spool.drained()
+        assert await keys_of(box.store) == [f"results/{VISIT}/1.json", *names]
+        assert (await recall(box.seen, VISIT)).verdict == told.to_dict()
+        assert await box.spool.held_visits() == []
 
 
 async def test_an_order_without_frames_leaves_its_verdict(tmp_path):
@@ -223,9 +276,10 @@ async def test_what_a_process_held_when_it_died_is_taken_up_by_the_next(tmp_path
             box.evidence.closed(closed(visit))
         await box.evidence.finish()
     bodies = {
-        "told": {"frames": [{"ref": f"selected/told/{place}.jpg"} for place in range(3)]},
-        "told-without": {"frames": [{"ref": "frame/1"}]},
+        "told": {"revision": 1, "frames": [{"ref": f"selected/told/{place}.jpg"} for place in range(3)]},
+        "told-without": {"revision": 1, "frames": [{"ref": "frame/1"}]},
     }
+    evidence = ["results/told/1.json", *(f"selected/told/{place}.jpg" for place in range(3))]
 
     async def body_of(visit_id):
         return bodies.get(visit_id)
@@ -234,8 +288,10 @@ async def test_what_a_process_held_when_it_died_is_taken_up_by_the_next(tmp_path
         await box.evidence.recover({"open"}, body_of)
         pictures = await box.evidence.pictures("open")
         assert list(pictures) == [f"selected/open/{place}.jpg" for place in range(3)]
+        await box.evidence.finish()
         await box.spool.drained()
-        assert await keys_of(box.store) == [f"selected/told/{place}.jpg" for place in range(3)]
+        assert await keys_of(box.store) == sorted(one.key for one in box.noted) == evidence
+        assert json.loads(await box.store.get("results/told/1.json")) == bodies["told"]
         assert await box.spool.held_visits() == ["open"]
         told = await box.evidence.referenced(verdict(visit_id="open"))
         assert [one.ref for one in told.frames] == list(pictures)

@@ -221,6 +221,9 @@ async def test_what_is_held_waits_for_its_verdict(tmp_path):
         await spool.drained()
         assert store.stored == {}
         await spool.release("visit", ["selected/visit/2.jpg", "selected/visit/0.jpg"])
+        assert await spool.held("visit") == {"selected/visit/1.jpg": b"\1"}
+        assert spool.statistics().waiting_bytes == 4
+        await spool.drop("visit")
         await spool.drop("other")
         await spool.drained()
         assert store.order == ["selected/visit/2.jpg", "selected/visit/0.jpg"]
@@ -290,6 +293,7 @@ def test_whatever_happens_what_was_taken_in_arrives_and_nothing_else(tmp_path_fa
                                 held[visit] = objects
                         case "release":
                             await spool.release(visit, list(held.get(visit, ())))
+                            await spool.drop(visit)
                             due |= held.pop(visit, {})
                         case "drop":
                             await spool.drop(visit)

@@ -2,8 +2,9 @@
 
 The frames an order is judged by are encoded once, unmarked, and held on disk before the verdict, so that a process that
 dies leaves them to the next one. The verdict decides: what is to be stored goes to the object store in its own time,
-with the verdict's JSON and, if wanted, a clip behind it; the rest is dropped. Nothing here holds up a verdict: one
-whose frames are not on the disk in time names none.
+with the verdict's JSON and, if wanted, a clip behind it; the rest is dropped. The journal knows of every object before
+the store does, so that none outlives its order. Nothing here holds up a verdict: one whose frames are not on the disk
+in time names none.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ GRACE: Final = 5.0
 REMEMBERED: Final = 1000
 """Orders about whose evidence something is remembered, for revisions of their verdicts."""
 
+MOST_CLIPS: Final = 32
+"""Orders whose evidence may be under way with a clip: what waits for a journal that refuses waits in memory."""
+
 KINDS: Final = {SELECTED: "frames", FRAMES: "clips", RESULTS: "verdicts"}
 """What the journal calls the kinds of objects."""
 
@@ -58,6 +62,7 @@ class _Visit:
     stills: tuple[Still, ...] = ()
     keys: tuple[str, ...] = ()
     sizes: dict[str, int] = field(default_factory=dict)
+    stored: bool = False
     held: anyio.Event = field(default_factory=anyio.Event)
     lock: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -73,7 +78,7 @@ class EvidenceStore:
         store: Where the spool brings things, and where they are found again.
         upload: Whose evidence is stored, where stations do not say.
         quality: JPEG quality of the frames, 1 to 100.
-        note: Told which objects belong to an order once they are in the spool for good.
+        note: Told which objects belong to an order before they go to the store; returns when that is kept.
 
     Attributes:
         running: Set once `run` has begun.
@@ -123,7 +128,7 @@ class EvidenceStore:
     async def recover(
         self, unfinished: Collection[str], body_of: Callable[[str], Awaitable[Mapping[str, Any] | None]]
     ) -> None:
-        """Go on with what an earlier process held.
+        """Go on with what an earlier process held; while it runs, and beside the watching.
 
         Args:
             unfinished: Ids of orders that have no verdict yet; theirs is held on.
@@ -138,9 +143,7 @@ class EvidenceStore:
                 visit.keys = tuple(visit.sizes)
                 visit.held.set()
                 continue
-            body = await body_of(visit_id)
-            frames = body.get("frames", ()) if body else ()
-            await self._let_go(visit_id, [frame["ref"] for frame in frames if frame["ref"].startswith(SELECTED)])
+            self._begin(self._take_up, part, visit_id, await body_of(visit_id))
 
     async def pictures(self, visit_id: str) -> Mapping[str, bytes]:
         """The frames of an order, JPEG by key, wherever they are now.
@@ -221,39 +224,56 @@ class EvidenceStore:
     async def _settle(self, visit: _Visit, verdict: Verdict) -> None:
         visit_id = verdict.verdict_id
         assert visit_id is not None  # noqa: S101  it was found by it
-        stills, visit.stills = visit.stills, ()
+        stills, visit.stills = visit.stills if self._busy <= MOST_CLIPS else (), ()
         async with visit.lock:
-            named = [frame.ref for frame in verdict.frames if frame.ref in visit.keys]
-            await self._let_go(visit_id, named)
-            stored = {key: visit.sizes[key] for key in named}
             if stores(visit.upload, verdict):
-                stored |= await self._clip(visit_id, stills)
-                body = json.dumps(verdict.to_dict(), ensure_ascii=False).encode()
-                stored |= await self._add(visit_key(RESULTS, visit_id, f"{verdict.revision}.json"), body)
-        await self._tell(visit_id, stored)
-
-    async def _let_go(self, visit_id: str, keys: Sequence[str]) -> None:
-        if keys:
-            await self._spool.release(key_part(visit_id), keys)
-        else:
+                named = [frame.ref for frame in verdict.frames if frame.ref in visit.keys]
+                visit.stored = True
+                await self._bring(visit_id, {key: visit.sizes[key] for key in named}, verdict.to_dict(), stills)
+            elif not visit.stored:
+                visit.keys = ()  # a revision cannot name what is thrown away here
             await self._spool.drop(key_part(visit_id))
 
-    async def _clip(self, visit_id: str, stills: Sequence[Still]) -> dict[str, int]:
-        if not stills:
-            return {}
+    async def _take_up(self, part: str, visit_id: str, body: Mapping[str, Any] | None) -> None:
+        """Do what an earlier process did not get done behind a verdict."""
+        named = [frame["ref"] for frame in body["frames"]] if body else []
+        sizes = {key: len(data) for key, data in (await self._spool.held(part)).items()}
+        # One that names frames by their keys is one whose evidence is to be stored.
+        if body and any(key.startswith(f"{SELECTED}/") for key in named):
+            await self._bring(visit_id, {key: sizes[key] for key in named if key in sizes}, body)
+        await self._spool.drop(part)
+
+    async def _bring(
+        self, visit_id: str, frames: Mapping[str, int], body: Mapping[str, Any], stills: Sequence[Still] = ()
+    ) -> None:
+        """Let what is to be stored of an order go to the store.
+
+        Args:
+            visit_id: The order.
+            frames: Sizes of its held frames, by key, in order.
+            body: Its verdict as JSON values.
+            stills: What its clip is made of.
+        """
+        key = visit_key(RESULTS, visit_id, f"{body['revision']}.json")
+        result = json.dumps(body, ensure_ascii=False).encode()
+        await self._tell(visit_id, {**frames, key: len(result)})
+        await self._spool.release(key_part(visit_id), list(frames))
+        if stills:
+            await self._bring_clip(visit_id, stills)
+        await self._spool.add(key, result)
+
+    async def _bring_clip(self, visit_id: str, stills: Sequence[Still]) -> None:
         try:
             clip = await asyncio.to_thread(movie, [(still.at, still.jpeg) for still in stills])
         except Exception as error:  # noqa: BLE001  whatever keeps the video from being made, the rest is stored
             _log.error("clip_failed", visit_id=visit_id, exc_info=error)
-            return {}
-        return await self._add(visit_key(FRAMES, visit_id, "clip.mp4"), clip)
-
-    async def _add(self, key: str, data: bytes) -> dict[str, int]:
-        await self._spool.add(key, data)
-        return {key: len(data)}
+            return
+        key = visit_key(FRAMES, visit_id, "clip.mp4")
+        await self._tell(visit_id, {key: len(clip)})
+        await self._spool.add(key, clip)
 
     async def _tell(self, visit_id: str, stored: Mapping[str, int]) -> None:
-        if self._note is not None and stored:
+        if self._note is not None:
             await self._note(
                 [StoredObject(key, KINDS[key.partition("/")[0]], visit_id, size) for key, size in stored.items()]
             )

@@ -60,6 +60,7 @@ class _Entry:
     write: Callable[[], Awaitable[Any]]
     subject: str
     tried: anyio.Event = field(default_factory=anyio.Event)
+    done: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Keeping:
@@ -128,8 +129,8 @@ class Keeping:
         self._add(partial(self._journal.closed, visit), evidence.visit_id)
 
     async def stored(self, objects: Sequence[StoredObject]) -> None:
-        """Objects belong to an order from now on; they are noted when the journal takes it."""
-        self._add(partial(self._journal.stored, objects), objects[0].visit_id)
+        """Objects belong to an order from now on; returns when the journal knows it, however long that takes."""
+        await self._add(partial(self._journal.stored, objects), objects[0].visit_id).done.wait()
 
     async def record(self, verdict: Verdict) -> None:
         """Keep a verdict; returns when it is on the disk, or when that takes too long for the crew to wait."""
@@ -173,7 +174,9 @@ class Keeping:
             entry.tried.set()
             if isinstance(outcome, StorageError):
                 refused.append(entry)
-            elif isinstance(outcome, Exception):
+                continue
+            entry.done.set()
+            if isinstance(outcome, Exception):
                 _log.error("not_kept", visits=[entry.subject], exc_info=outcome)
         later = list(self._line)[len(entries) :]
         self._line = deque([*refused, *later])

@@ -161,20 +161,20 @@ class Spool:
         return await asyncio.to_thread(self._folder.visits)
 
     async def release(self, visit_id: str, keys: Sequence[str]) -> None:
-        """Let what is held for an order go to the store, in this order; what is not named is dropped.
+        """Let what is held for an order go to the store, in this order; what is not named is held until `drop`.
 
         Raises:
             StorageError: `storage_full` or `storage_unavailable`.
         """
         numbered = [(self._number(), key) for key in keys]
         files = await asyncio.to_thread(self._folder.release, visit_id, numbered)
-        await self.drop(visit_id)
+        self._note_held(visit_id, -sum(file.size for file in files))
         for file in files:
             self._append(file)
         self._news.set()
 
     async def drop(self, visit_id: str) -> None:
-        """Throw away what is held for an order."""
+        """Throw away what is held for an order; it is settled."""
         await asyncio.to_thread(self._folder.drop, visit_id)
         self._bytes -= self._held.pop(visit_id, 0)
 
