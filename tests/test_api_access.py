@@ -32,6 +32,7 @@ FILLED = {
     "client_id": "nobody",
     "video_id": "none",
     "number": "0",
+    "place": "0",
     "filename": "frame_0.jpg",
 }
 ENOUGH = {"read": {"read"}, "submit": {"submit"}, "admin": {"read", "submit", "admin"}}

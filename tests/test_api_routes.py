@@ -19,11 +19,14 @@ from door import opened, verdict
 from orderacc.api.cameras import check_camera
 from orderacc.cli import main
 from orderacc.config import CameraRulesConfig, DeviceSource, RtspSource, SecretText
+from orderacc.domain.detections import Box
+from orderacc.domain.findings import LineFinding, Sighting
 from orderacc.errors import RequestError, StorageError
 from orderacc.service.ledger import RecentLedger
 from orderacc.storage.folder import FolderStore
 from orderacc.storage.journal import Journal
 from orderacc.storage.objects import RESULTS, SELECTED, visit_key
+from staged_detector import StagedDetector
 from staged_stations import ORDER_FRAMES, until
 
 if TYPE_CHECKING:
@@ -69,9 +72,9 @@ async def test_a_station_comes_changes_and_goes() -> None:
         ({"id": "x" * 65, "source": CAMERA}, "id"),
         ({"id": "x"}, "source"),
         ({"id": "x", "source": {"type": "file", "path": "/etc/passwd"}}, "source"),
-        ({"id": "x", "source": {"type": "simulator", "script": "/etc/passwd"}}, "source.simulator.script"),
-        ({"id": "x", "source": {"type": "simulator", "orders": 10**9}}, "source.simulator.orders"),
-        ({"id": "x", "source": {"type": "rtsp", "url": "file:///etc/passwd"}}, "source.rtsp.url"),
+        ({"id": "x", "source": {"type": "simulator", "script": "/etc/passwd"}}, "source.script"),
+        ({"id": "x", "source": {"type": "simulator", "orders": 10**9}}, "source.orders"),
+        ({"id": "x", "source": {"type": "rtsp", "url": "file:///etc/passwd"}}, "source.url"),
         ({"id": "x", "source": CAMERA, "roi": [0.5, 0, 0.5, 1]}, "roi"),
         ({"id": "x", "source": CAMERA, "fps": 0}, "fps"),
         ({"id": "x", "source": CAMERA, "color": "red"}, "color"),
@@ -198,8 +201,8 @@ async def test_an_order_is_handed_in_amended_and_cancelled() -> None:
         (b'{"items": [{"name": "x", "quantity": NaN}]}', 400, "bad_request", None),
         (b"\xff\xfe", 400, "bad_request", None),
         (b" " * (1 << 20) + b"{}", 413, "too_large", None),
-        ({"items": [{"name": ""}]}, 422, "invalid", "items.0.name"),
-        ({"items": [{"name": "x", "quantity": 10**30}]}, 422, "invalid", "items.0.quantity"),
+        ({"items": [{"name": ""}]}, 422, "invalid", "items[0].name"),
+        ({"items": [{"name": "x", "quantity": 10**30}]}, 422, "invalid", "items[0].quantity"),
         ({"items": [], "order_id": "8"}, 422, "invalid", "order_id"),
         ({"items": [], "source": "other"}, 422, "invalid", "source"),
         ({"items": [], "due_at": "noon"}, 422, "invalid", "due_at"),
@@ -353,7 +356,7 @@ async def test_health_says_what_is_wrong_and_503_when_nothing_is_seen() -> None:
 
 
 async def test_metrics_are_what_prometheus_reads() -> None:
-    async with opened() as door:
+    async with opened(detector=StagedDetector()) as door:
         door.serving.judged(verdict(1))
         await door.stage.show("front", ORDER_FRAMES)
         await door.get("/v1/nowhere")
@@ -367,6 +370,7 @@ async def test_metrics_are_what_prometheus_reads() -> None:
         assert samples["orderacc_verdicts_total", (("station", "front"), ("status", "inaccurate"))] == 1
         assert samples["orderacc_http_requests_total", (("route", "none"), ("status", "404"))] == 1
         assert samples["orderacc_station_up", (("station", "front"),)] == 1
+        assert (samples["orderacc_detector_streams", ()], samples["orderacc_detector_inferences_total", ()]) == (2, 0)
         assert ("orderacc_loop_lag_seconds", (("quantile", "0.99"),)) in samples
         assert any(name == "orderacc_vlm_waiting" for name, _ in samples)
 
@@ -460,6 +464,32 @@ async def test_the_frames_and_the_video_of_a_verdict(tmp_path: Path) -> None:
         beyond = await door.get(f"{path}/replay.mp4", headers={"Range": f"bytes={size}-"})
         assert (beyond.status, beyond.code) == (416, "range_not_satisfiable")
         assert (await door.get("/v1/verdicts/none/replay.mp4")).code == "no_such_object"
+
+
+async def test_what_was_seen_is_cut_out_of_its_frame(tmp_path: Path) -> None:
+    picture = np.zeros((90, 160, 3), np.uint8)
+    picture[20:40, 60:100] = (0, 0, 255)
+    store = FolderStore(tmp_path / "objects")
+    for number, content in enumerate((cv2.imencode(".jpg", picture)[1].tobytes(), b"no picture")):
+        await store.put(visit_key(SELECTED, "front-000001", f"{number}.jpg"), content, "image/jpeg")
+    boxes = (Box(60, 20, 100, 40), Box(150, 80, 170, 95))
+    seen = (Sighting(0, 2, boxes), Sighting(1, 1, boxes[:1]))
+    beyond = (Sighting(0, 1, None), Sighting(0, 1, (Box(300, 300, 310, 310),)))
+    findings = [LineFinding("extra", name, 0, 1, "nothing_near", 0.1, 0.9, "hybrid", frames=frames)
+                for name, frames in (("Cola", seen), ("Wrap", beyond))]  # fmt: skip
+    async with opened(objects=store) as door:
+        door.serving.judged(verdict(1, findings=tuple(findings)))
+        crops = "/v1/verdicts/front-000001/frames/0/crops"
+        first, second = [await door.get(f"{crops}/{place}") for place in (0, 1)]
+        assert first.headers["Content-Type"] == "image/jpeg"
+        cut = cv2.imdecode(np.frombuffer(first.body, np.uint8), cv2.IMREAD_COLOR)
+        assert cut.shape == (32, 52, 3)
+        assert cut[16, 26, 2] > 200 > 50 > cut[2, 2, 2]
+        assert cv2.imdecode(np.frombuffer(second.body, np.uint8), cv2.IMREAD_COLOR).shape == (13, 13, 3)
+        for wrong in (f"{crops}/2", f"{crops}/3", f"{crops}/x", crops.replace("0/crops", "1/crops/0")):
+            assert (await door.get(wrong)).code == "not_found"
+        await store.put(visit_key(SELECTED, "front-000002", "0.jpg"), b"", "image/jpeg")
+        assert (await door.get("/v1/verdicts/front-000002/frames/0/crops/0")).code == "not_found"
 
 
 # Tokens by command.

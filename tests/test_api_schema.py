@@ -66,6 +66,7 @@ LINKS = (
     ("$response.body#/client_id", "post_stream_sessions", "patch_stream_sessions_client_id_config"),
     (FIRST_VERDICT, "get_v1_verdicts", "get_v1_verdicts_verdict_id"),
     (FIRST_VERDICT, "get_v1_verdicts", "get_v1_verdicts_verdict_id_frames_number"),
+    (FIRST_VERDICT, "get_v1_verdicts", "get_v1_verdicts_verdict_id_frames_number_crops_place"),
     (FIRST_VERDICT, "get_v1_verdicts", "get_v1_verdicts_verdict_id_replay_mp4"),
     (FIRST_VERDICT, "get_v1_verdicts", "post_v1_verdicts_verdict_id_review"),
 )
@@ -184,7 +185,9 @@ def test_requests_in_chains(door: SchemaDoor, schema: BaseSchema) -> None:
         before = asking.statuses.total()
         # What may come next depends on answers, which the machine that draws it takes for a fault after a while.
         with suppress(FlakyStrategyDefinition):
-            Chain.run(settings=settings(ALIKE, max_examples=ceil(EXAMPLES / 2 / (CHAIN - 1)), stateful_step_count=CHAIN))
+            Chain.run(
+                settings=settings(ALIKE, max_examples=ceil(EXAMPLES / 2 / (CHAIN - 1)), stateful_step_count=CHAIN)
+            )
         assert asking.statuses.total() > before
     print(f"{asking.statuses.total()} requests in chains: {dict(sorted(asking.statuses.items()))}")
 

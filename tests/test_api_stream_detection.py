@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from door import opened
 from orderacc.api import routes_stream, routes_stream_socket
 from orderacc.api.streaming import sessions as sessions_module
 from orderacc.domain.detections import Box, Detection
-from staged_detector import LABELS, StagedDetector, as_base64, jpeg
+from staged_detector import LABELS, StagedDetector, as_base64, in_the_middle, jpeg
 from staged_stations import until
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from door import Door
+    from orderacc.domain.frames import Image
 
 pytestmark = pytest.mark.anyio
 
@@ -252,6 +254,29 @@ async def test_the_oldest_frame_makes_room_and_every_frame_is_answered() -> None
         assert [(await stream.result())["frame_id"] for _ in range(6)] == ["0", "7", "8", "9", "10", "11"]
 
 
+async def test_frames_that_wait_are_looked_at_together_where_that_is_asked_for() -> None:
+    together = threading.Barrier(3)
+
+    def see(image: Image) -> tuple[Detection, ...]:
+        if len(detector.shapes) > 1:
+            together.wait(20)
+        return in_the_middle(image)
+
+    detector = StagedDetector(see)
+    async with door_with(detector) as (door, _), streaming(door, "?fps_limit=30") as stream:
+        await stream.say(type="config_update", config={"batch_processing": True})
+        assert (await stream.hear())["config"]["batch_processing"] is True
+        detector.gate.clear()
+        await stream.frame("0")
+        await until(lambda: detector.shapes)
+        for number in range(1, 4):
+            await stream.frame(str(number))
+        await until_told(door, "queued_frames", 3)
+        # The first one is seen alone, and then the others at the same time or never.
+        detector.gate.set()
+        assert [(await stream.result())["frame_id"] for _ in range(4)] == ["0", "1", "2", "3"]
+
+
 async def test_waiting_pictures_of_all_sessions_share_one_limit() -> None:
     content = jpeg() + bytes(400_000)
     async with door_with(queue_mb=1, queue_size=1000) as (door, detector):
@@ -375,8 +400,12 @@ UPGRADE = {
 
 
 async def until_idle(door: Door) -> None:
+    await until_told(door, "active_sessions", 0)
+
+
+async def until_told(door: Door, name: str, figure: int) -> None:
     with anyio.fail_after(20):
-        while (await door.get("/stream/stats")).json["streaming_stats"]["active_sessions"]:  # noqa: ASYNC110  it is asked over HTTP
+        while (await door.get("/stream/stats")).json["streaming_stats"][name] != figure:  # noqa: ASYNC110  it is asked over HTTP
             await anyio.sleep(0.02)
 
 

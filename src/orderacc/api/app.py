@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 TAG: Final = "Reference"
 
+STREAMS: Final = (None, "text/event-stream")
+"""Media types of what goes on for as long as somebody listens: there is no asking for the headers alone."""
+
 
 def make_app(
     routes: Sequence[Route], guard: Guard, *, on_shutdown: Sequence[Callable[[], Awaitable[None]]] = ()
@@ -32,7 +35,7 @@ def make_app(
     app = web.Application(middlewares=[guard.middleware], client_max_size=BODY_LIMIT)
     app.on_response_prepare.append(guard.dress)
     for route in table:
-        also = ("HEAD",) if route.method == "GET" and route.media == "application/json" else ()
+        also = ("HEAD",) if route.method == "GET" and route.media not in STREAMS else ()
         for method in (route.method, *also):
             guard.watch(app.router.add_route(method, route.path, route.handler), route)
     for close in on_shutdown:

@@ -33,6 +33,7 @@ from orderacc.api.streaming.metrics import StreamMetrics
 from orderacc.api.streaming.sessions import StreamSessions
 from orderacc.api.tokens import TokenFile
 from orderacc.telemetry import get_logger
+from orderacc.telemetry.detector_metrics import DetectorMetrics
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -90,13 +91,14 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None, strea
     board = HealthBoard(shown.stations, shown.lag, shown.parts, shown.since)
     live, sockets = LiveRoutes(shown.stations), StreamSocketRoutes(streams)
     videos = VideoRoutes(shown.videos, config.cameras)
-    collectors = (shown.metrics, *shown.collectors, StreamMetrics(streams))
+    seen = () if shown.detector is None else (DetectorMetrics(shown.detector.statistics),)
+    collectors = (shown.metrics, *shown.collectors, *seen, StreamMetrics(streams))
     routes = (
         *operation_routes(board, partial(shown.stations.metrics, *collectors)),
         *SessionRoutes(guard, tokens, sessions, secure=config.tls is not None).routes(),
         *OrderRoutes(shown.orders).routes(),
         *VerdictRoutes(shown.ledger).routes(),
-        *EvidenceRoutes(shown.objects).routes(),
+        *EvidenceRoutes(shown.objects, shown.ledger).routes(),
         *EventRoutes(newsroom).routes(),
         *StationRoutes(shown.stations, config.cameras).routes(),
         *CameraRoutes(config.cameras).routes(),

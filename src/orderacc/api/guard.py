@@ -177,7 +177,7 @@ class Guard:
         except RequestError as error:
             return error
         return RequestError(
-            "this needs a token: Authorization: Bearer oa_...; orderacc token create makes one",
+            "this needs a bearer token in the header Authorization; orderacc token create makes one",
             code="unauthorized",
             headers={"WWW-Authenticate": "Bearer"},
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from orderacc.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -27,6 +29,9 @@ BODY_LIMIT: Final = 1 << 18
 
 BODY_TIME: Final = 20.0
 """Seconds a body may take to arrive."""
+
+_PATTERN: Final = re.compile(r":[^{}]*\}")
+"""What a parameter of a path must be like, as aiohttp has it."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Model = TypeVar("Model", bound=BaseModel)
@@ -86,7 +91,7 @@ class Route:
     @property
     def name(self) -> str:
         """Unique name: `GET /v1/stations`."""
-        return f"{self.method} {self.path}"
+        return f"{self.method} {_PATTERN.sub('}', self.path)}"
 
 
 async def read_body(request: web.Request, model: type[Model], *, context: Mapping[str, Any] | None = None) -> Model:
@@ -112,7 +117,7 @@ async def read_body(request: web.Request, model: type[Model], *, context: Mappin
     try:
         return model.model_validate_json(content, context=context)
     except ValidationError as error:
-        raise invalid(error, "the body") from None
+        raise invalid(error, "the body", content) from None
 
 
 def read_query(request: web.Request, model: type[Model]) -> Model:
@@ -131,13 +136,25 @@ def read_query(request: web.Request, model: type[Model]) -> Model:
         raise invalid(error, "the query") from None
 
 
-def invalid(error: ValidationError, what: str) -> RequestError:
-    """The error of something that is not as its model says; nothing of what was sent is in it but the names."""
-    details = [(_dotted(detail), _told(detail)) for detail in error.errors(include_url=False, include_input=False)]
-    no_json = any(kind["type"] == "json_invalid" for kind in error.errors(include_url=False, include_input=False))
-    if no_json:
-        return RequestError(f"{what} is not JSON: {details[0][1]}", code="bad_request")
+def invalid(error: ValidationError, what: str, content: bytes = b"null") -> RequestError:
+    """The error of something that is not as its model says; nothing of what was sent is in it but the names.
+
+    Args:
+        error: What the model says.
+        what: What it was.
+        content: The JSON, where it was that.
+    """
+    found = error.errors(include_url=False, include_input=False)
+    if any(detail["type"] == "json_invalid" for detail in found):
+        return RequestError(f"{what} is not JSON: {_told(found[0])}", code="bad_request")
+    data = from_json(content)
+    details = [(dotted(_steps(detail["loc"], data)), _told(detail)) for detail in found]
     return RequestError(f"{what} is not as it should be", code="invalid", details=details)
+
+
+def dotted(steps: Iterable[str | int]) -> str:
+    """Where something is: `items[2].quantity`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")[:200]
 
 
 def json_answer(model: BaseModel, status: int = 200, *, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -156,8 +173,16 @@ def data_answer(data: Mapping[str, Any] | Sequence[Any], status: int = 200) -> w
     return web.Response(body=body, status=status, content_type="application/json")
 
 
-def _dotted(detail: ErrorDetails) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in detail["loc"]).lstrip(".")[:200]
+def _steps(place: Sequence[str | int], data: Any) -> Iterator[str | int]:  # noqa: ANN401  parsed JSON
+    """The way to a place, without the names of shapes that pydantic puts between: nobody has sent those."""
+    for number, step in enumerate(place):
+        if isinstance(data, dict) and step not in data and number < len(place) - 1:
+            continue
+        yield step
+        try:
+            data = data[step]
+        except (LookupError, TypeError):
+            data = None
 
 
 def _told(detail: ErrorDetails) -> str:

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from pydantic_core import from_json
 
 from orderacc.api.limits import Turns
-from orderacc.api.routes import BODY_TIME, Route, Scope, json_answer, read_query
+from orderacc.api.routes import BODY_TIME, Route, Scope, dotted, json_answer, read_query
 from orderacc.api.shapes import Given, Told
 from orderacc.errors import BadOrderError, RequestError
 from orderacc.orders.memory import Put
@@ -211,5 +211,5 @@ async def _read(request: web.Request, source: str, order_id: str) -> Order:
     try:
         return read_order(data, source=source)
     except BadOrderError as error:
-        details = [(".".join(map(str, path)), message) for path, message in error.problems]
+        details = [(dotted(path), message) for path, message in error.problems]
         raise RequestError("the body is not an order", code="invalid", details=details) from None

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 from aiohttp import web
 from pydantic import Field
 
-from orderacc.api.guard import caller_of
+from orderacc.api.guard import CALLER, Caller, caller_of
 from orderacc.api.routes import Route, Scope, json_answer, read_body
 from orderacc.api.sessions import COOKIE, LIFETIME
 from orderacc.api.shapes import Given, Told
 
 if TYPE_CHECKING:
-    from orderacc.api.guard import Caller, Guard
+    from orderacc.api.guard import Guard
     from orderacc.api.sessions import Sessions
     from orderacc.api.tokens import TokenFile
 
@@ -82,6 +82,7 @@ class SessionRoutes:
         if token is None:
             return json_answer(SessionTold(name="this machine", scopes=list(Scope), csrf=None), 201)
         cookie, session = self._sessions.begin(token)
+        request[CALLER] = Caller(token.name, token, session)
         answer = json_answer(SessionTold(name=token.name, scopes=sorted(token.scopes), csrf=session.csrf), 201)
         answer.set_cookie(
             COOKIE,

@@ -234,7 +234,7 @@ def station_told(config: StationConfig, health: StationHealth, latest: LatestLoo
         fps=config.fps,
         roi=config.roi,
         phase=str(health.phase),
-        phase_s=_ago(health, health.since) or 0.0,
+        phase_s=_ago(health, health.since) if health.moves else 0.0,
         warnings=[str(each) for each in health.warnings],
         open_order=latest.look.open_number if latest.look else None,
         frames_in=health.frames_in,

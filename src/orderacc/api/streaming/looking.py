@@ -51,13 +51,16 @@ class Seen:
 
 
 class Lookout:
-    """Looks at pictures, in the order they are handed over; every session hands over one at a time.
+    """Looks at pictures, in the order they are handed over; every session hands over one at a time, or a few together.
 
     One thread more than the detector works on, so that a picture is decoded while others are looked at. The stations'
     frames take turns with these at the detector, one for one, however many sessions there are.
 
     Args:
         detector: The stations'.
+
+    Attributes:
+        at_once: Pictures worked on at a time.
     """
 
     def __init__(self, detector: Detecting) -> None:
@@ -65,8 +68,8 @@ class Lookout:
         self.class_ids = {label: number for number, label in reversed(list(enumerate(detector.labels)))}
         # What is wrong with a picture is told to whoever sent it; in the log it would be theirs to fill.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        threads = min(MOST_THREADS, detector.statistics().streams + 1)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="stream-look")
+        self.at_once = min(MOST_THREADS, detector.statistics().streams + 1)
+        self._threads = ThreadPoolExecutor(self.at_once, thread_name_prefix="stream-look")
 
     async def look(self, content: bytes | str, scale: int) -> Seen:
         """Look at a picture.

@@ -72,7 +72,8 @@ class StreamSettings(Given):
     enable_tracking: bool | None = None
     """Whether a thing keeps its number, `track_id`, from frame to frame."""
     batch_processing: bool | None = None
-    """Taken and told, without effect: all sessions share the detector's batches anyway."""
+    """Whether frames that wait are looked at together, as many as the detector takes, and not one after the other: more
+    frames a second, each result a little later."""
     quality_mode: QualityMode | None = None
     """What is given up under load: `speed` starts with half the picture, `quality` gives up frames only."""
     max_detections: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None
@@ -91,7 +92,7 @@ class StreamConfig(Told):
     enable_tracking: bool
     """Whether a thing keeps its number."""
     batch_processing: bool
-    """As asked for."""
+    """Whether frames that wait are looked at together."""
     quality_mode: QualityMode
     """What is given up under load."""
     max_detections: int

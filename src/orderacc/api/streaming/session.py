@@ -204,22 +204,31 @@ class StreamSession:
     # Looking.
 
     async def run(self) -> None:
-        """Look at the frames, one after the other, until cancelled."""
+        """Look at the frames, one after the other or as many together as there is room for, until cancelled."""
         while True:
             while not self._queue:
                 self._arrival.clear()
                 await self._arrival.wait()
-            frame = self._forget_oldest()
-            try:
-                seen = await self._lookout.look(frame.content, self._degradation.quality.scale)
-            except StreamError as error:
-                self.counts["failed"] += 1
-                if error.code == StreamErrorCode.INFERENCE_ERROR:
-                    _log.error("stream_frame_failed", client_id=self.client_id, exc_info=error)
-                error.frame_id = frame.frame_id
-                self.tell(error_message(error))
-            else:
-                self._told(frame, seen)
+            together = self._lookout.at_once if self.config.batch_processing else 1
+            frames = [self._forget_oldest() for _ in range(min(together, len(self._queue)))]
+            for frame, seen in zip(frames, await asyncio.gather(*map(self._look, frames)), strict=True):
+                if isinstance(seen, StreamError):
+                    self._failed(frame, seen)
+                else:
+                    self._told(frame, seen)
+
+    async def _look(self, frame: WaitingFrame) -> Seen | StreamError:
+        try:
+            return await self._lookout.look(frame.content, self._degradation.quality.scale)
+        except StreamError as error:
+            return error
+
+    def _failed(self, frame: WaitingFrame, error: StreamError) -> None:
+        self.counts["failed"] += 1
+        if error.code == StreamErrorCode.INFERENCE_ERROR:
+            _log.error("stream_frame_failed", client_id=self.client_id, exc_info=error)
+        error.frame_id = frame.frame_id
+        self.tell(error_message(error))
 
     def _told(self, frame: WaitingFrame, seen: Seen) -> None:
         kept = self._kept(seen.detections)
