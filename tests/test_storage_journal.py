@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from orderacc.domain.orders import Item, Order
 from orderacc.domain.verdicts import Verdict
 from orderacc.errors import StorageError
+from orderacc.storage.database import TOLD_AT_ONCE
 from orderacc.storage.journal import Journal
 from orderacc.storage.lock import DataLock
 from orderacc.storage.records import (
@@ -178,6 +179,26 @@ async def test_writes_that_come_together_share_commits(journal):
     assert [event.body["verdict_id"] for event in await journal.events(limit=500)] == [
         f"left-{number:06d}" for number in range(500)
     ]
+
+
+async def test_writers_that_are_told_of_one_commit_do_not_hold_the_loop_together(journal):
+    told, over = [], asyncio.Event()
+
+    async def write(number: int) -> None:
+        await journal.record(verdict(number))
+        told.append("writer")
+
+    async def have_turns() -> None:
+        while not over.is_set():
+            told.append("other")
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(have_turns())
+    await asyncio.gather(*(write(number) for number in range(100)))
+    over.set()
+    await others
+    longest = max(len(run) for run in "".join("w" if one == "writer" else " " for one in told).split())
+    assert longest <= 2 * TOLD_AT_ONCE
 
 
 async def test_a_write_that_fails_takes_no_other_along(journal):

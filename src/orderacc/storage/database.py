@@ -37,6 +37,9 @@ _log = get_logger(__name__)
 MOST_IN_GROUP: Final = 256
 """Writes that share one commit."""
 
+TOLD_AT_ONCE: Final = 4
+"""Writers of a group that are told of its commit together; then the event loop has its turn."""
+
 RETRY_EVERY: Final = 0.5
 """Seconds between attempts to write while the place fails."""
 
@@ -250,8 +253,10 @@ class Database:
             else:
                 self._refuse(storage_error(error, self.path), group)
             return
-        for write, outcome in zip(group, outcomes, strict=True):
+        for place, (write, outcome) in enumerate(zip(group, outcomes, strict=True), start=1):
             settle(write, outcome)
+            if place % TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)  # each goes on with work of its own; all at once would hold the loop
 
     def _carry_out(self, group: Sequence[Write], connection: sqlite3.Connection) -> list[object]:
         """In the writer's thread. A file that has lost its name would take everything and keep nothing."""
