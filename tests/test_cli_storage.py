@@ -11,6 +11,7 @@ import pytest
 from orderacc.cli import main
 from orderacc.domain.orders import Item, Order
 from orderacc.domain.verdicts import Verdict
+from orderacc.storage.folder import FolderStore
 from orderacc.storage.journal import Journal
 from orderacc.storage.lock import DataLock
 
@@ -101,6 +102,27 @@ def test_an_order_is_purged_unless_the_daemon_runs(box, tmp_path, capsys):
     assert orderacc("purge", "--stations", box, "--order", "384") == 0
     orderacc("export", "--stations", box)
     assert "left-384" not in capsys.readouterr().out
+
+
+def test_a_purge_finds_what_the_journal_has_lost_and_names_what_it_leaves(box, tmp_path, capsys):
+    data = tmp_path / "data"
+    asyncio.run(FolderStore(data / "objects").put("selected/left-999/0.jpg", b"x", "image/jpeg"))
+    (data / "journal.db.damaged-20261121T000000Z").write_bytes(b"x")
+    assert orderacc("purge", "--stations", box, "--order", "left-999", "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "1 of frames" in out
+    assert "not touched: " in out
+    assert len(list(data.rglob("*.jpg"))) == 1
+    assert orderacc("purge", "--stations", box, "--order", "left-999") == 0
+    assert not list(data.rglob("*.jpg"))
+
+
+def test_a_purge_makes_no_journal(tmp_path, capsys):
+    stations = tmp_path / "stations.yaml"
+    stations.write_text("stations:\n  - {id: left, source: {type: simulator}}\nstorage: {data_dir: data}\n")
+    assert orderacc("purge", "--stations", stations, "--order", "1", "--dry-run") == 1
+    assert "there is no journal here" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,14 @@ async def judged(journal, shelf, number: int, days_ago: float = 0.0, *, frames: 
     then = time_text(NOW - timedelta(days=days_ago))
     await journal.put_order(Order(str(number), (Item("Burger"),), source="till"))
     await journal.opened(OpenedVisit(visit_id, "left", number, str(number), then))
-    said = Verdict("accurate", verdict_id=visit_id, station_id="left", slip_text=str(number), closed_at=then)
+    said = Verdict(
+        "accurate",
+        verdict_id=visit_id,
+        station_id="left",
+        slip_text=str(number),
+        order_id=str(number),
+        closed_at=then,
+    )
     await journal.record(said, [OutboxMessage("hook", "left", visit_id, {"slip": number})])
     objects = [StoredObject(f"selected/{visit_id}/{one}.jpg", "frames", visit_id, size) for one in range(frames)]
     objects += [StoredObject(f"frames/{visit_id}/clip.mp4", "clips", visit_id, size)]
@@ -154,6 +161,41 @@ async def test_a_purged_order_is_nowhere_not_even_in_the_file(kept, tmp_path):
     assert (await retention.purge(until=NOW - timedelta(days=1))).verdicts == 1
     with pytest.raises(ValueError, match="name an order or a time"):
         await retention.purge()
+
+
+async def test_an_order_named_by_its_verdict_goes_with_its_pos_order(kept):
+    journal, shelf, retention = kept
+    for number in (384, 385):
+        await judged(journal, shelf, number)
+    assert (await retention.purge(order="left-000384", dry_run=True)).orders == 1
+    gone = await retention.purge(order="left-000384")
+    assert (gone.verdicts, gone.orders) == (1, 1)
+    assert [one.order_id for one in await journal.orders("2020")] == ["385"]
+    events = await journal.events(0, 1000)
+    assert not any("384" in str(one.body) for one in events)
+    assert any("385" in str(one.body) for one in events)
+
+
+async def test_what_a_review_is_open_on_keeps_its_pos_order(kept):
+    journal, shelf, retention = kept
+    visit = await judged(journal, shelf, 384, 500)
+    await journal.review(visit, "open")
+    gone = await retention.purge(order="384")
+    assert (gone.kept, gone.verdicts, gone.orders) == (1, 0, 0)
+    assert (await retention.clean(RetentionPolicy())).orders == 0
+    await journal.review(visit, "confirmed")
+    assert (await retention.purge(order="384")).orders == 1
+
+
+async def test_the_log_is_cut_whether_the_store_answers_or_not(kept):
+    journal, shelf, retention = kept
+    await judged(journal, shelf, 1, 500)
+    shelf.fails = True
+    before = await rows(journal, "events")
+    with pytest.raises(StorageError):
+        await retention.clean(RetentionPolicy())
+    assert await rows(journal, "events") < before
+    assert await rows(journal, "verdicts") == 1
 
 
 @settings(max_examples=10, deadline=None)

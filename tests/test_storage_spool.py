@@ -135,6 +135,21 @@ async def test_an_object_that_is_refused_for_good_is_set_aside_and_holds_up_no_o
     assert [path.name.partition(".")[2] for path in (tmp_path / "refused").iterdir()] == ["selected!visit-1!0.jpg"]
 
 
+async def test_what_is_set_aside_is_bounded_and_can_be_forgotten(tmp_path):
+    store = StagedStore()
+    keys = [f"selected/visit-{visit}/0.jpg" for visit in range(5)]
+    store.refuses = set(keys)
+    spool = await opened(tmp_path, store, max_bytes=1000)
+    async with running(spool):
+        for key in keys:
+            await spool.add(key, bytes(40))
+        await spool.drained()
+        kept = [path.name.partition(".")[2].replace("!", "/") for path in (tmp_path / "refused").iterdir()]
+        assert len(kept) == 2
+        await spool.forget(kept[:1])
+        assert [path.name.partition(".")[2].replace("!", "/") for path in (tmp_path / "refused").iterdir()] == kept[1:]
+
+
 async def test_a_put_that_hangs_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(spool_module, "SLOW", 0.05)
     store = StagedStore()

@@ -32,7 +32,8 @@ def purge(
     """Remove verdicts, reviews, frames, clips, POS orders, events and messages of an order or a time, for good.
 
     Numbers on slips repeat: narrow them down with a time. What a review is open on stays; close the review first. The
-    daemon must be stopped; a dry run may be made while it goes on.
+    daemon must be stopped; a dry run may be made while it goes on. Files that hold verdicts too and are not touched,
+    such as that of `results`, are named; so do think of backups.
 
     Example: orderacc purge --stations stations.yaml --order 384 --since 2026-11-21 --dry-run
     """
@@ -43,7 +44,8 @@ def purge(
     if order is None and since is None and until is None:
         raise typer.BadParameter("name an --order, or a time with --since and --until")
     first, last = moment(since, "--since"), moment(until, "--until")
-    config = load_config(stations).storage
+    whole = load_config(stations)
+    config = whole.storage
     if config is None:
         raise typer.BadParameter(f"{stations} has no section storage: nothing is kept", param_hint="--stations")
     removal = anyio.run(_purge, config, order, first, last, dry_run)
@@ -54,6 +56,10 @@ def purge(
     )
     if removal.kept:
         print(f"kept: {removal.kept} that a review is open on, or that are not judged yet")
+    others = [whole.results.file] if whole.results is not None else []
+    for path in (*others, *sorted(config.data_dir.glob("*.damaged-*"))):
+        if path.exists():
+            print(f"not touched: {path}")
 
 
 async def _purge(
@@ -61,6 +67,8 @@ async def _purge(
 ) -> Removal:
     from contextlib import nullcontext
 
+    from orderacc.errors import StorageError
+    from orderacc.service.cleaning import remove_unknown
     from orderacc.storage.database import Database
     from orderacc.storage.journal import FILE_NAME
     from orderacc.storage.lock import DataLock
@@ -69,8 +77,11 @@ async def _purge(
     from orderacc.storage.spool import Spool
     from orderacc.storage.spooled import SpooledStore
 
+    path = config.data_dir / FILE_NAME
+    if not path.is_file():
+        raise StorageError(f"{path}: there is no journal here", code="storage_failed")
     with nullcontext() if dry_run else DataLock(config.data_dir):
-        async with await Database.open(config.data_dir / FILE_NAME, mend=False) as database:
+        async with await Database.open(path, mend=False) as database:
             store = await open_store(config)
             try:
                 folder = spool_folder(config)
@@ -78,8 +89,10 @@ async def _purge(
                 if not dry_run:
                     await spool.open()
                 objects = SpooledStore(store, folder, spool)
-                return await Retention(database, objects.delete).purge(
-                    order=order, since=since, until=until, dry_run=dry_run
-                )
+                retention = Retention(database, objects.delete)
+                removal = await retention.purge(order=order, since=since, until=until, dry_run=dry_run)
+                if order is not None and not (removal.verdicts or removal.kept):
+                    await remove_unknown(objects, order, removal, dry_run=dry_run)
+                return removal
             finally:
                 await store.aclose()

@@ -83,7 +83,7 @@ class Removal:
 class Retention:
     """Removes what is older or more than wanted, and what somebody wants gone.
 
-    Objects go first and their rows behind them: what is cut off in between is found again by the next clean-up.
+    Objects go before their rows: what is cut off in between is found again by the next clean-up.
 
     Args:
         database: The journal's.
@@ -107,6 +107,12 @@ class Retention:
         """
         now = now or datetime.now(UTC)
         removal = Removal()
+        log, orders = _before(now, policy.log_days), _before(now, policy.verdicts.days)
+        # First what needs no store: one that does not answer must not let the journal grow.
+        if dry_run:
+            removal.events, removal.orders = await self._database.read(partial(sql.count_log, log=log, orders=orders))
+        else:
+            removal.events, removal.orders = await self._database.write(partial(sql.remove_log, log=log, orders=orders))
         old = partial(sql.old_verdicts, before=_before(now, policy.verdicts.days), most=policy.verdicts.max_bytes)
         doomed = await self._database.read(old)
         await self._remove_verdicts(doomed, removal, dry_run=dry_run)
@@ -116,12 +122,7 @@ class Retention:
             await self._remove_objects(
                 [row for row in rows if row.visit_id not in doomed.visits], removal, dry_run=dry_run
             )
-        log, orders = _before(now, policy.log_days), _before(now, policy.verdicts.days)
-        if dry_run:
-            removal.events, removal.orders = await self._database.read(partial(sql.count_log, log=log, orders=orders))
-            return removal
-        removal.events, removal.orders = await self._database.write(partial(sql.remove_log, log=log, orders=orders))
-        if removal:
+        if removal and not dry_run:
             await self._database.write(sql.give_back)
             _log.info("cleaned_up", objects=removal.objects, bytes=removal.size, verdicts=removal.verdicts)
         return removal
@@ -135,6 +136,8 @@ class Retention:
         dry_run: bool = False,
     ) -> Removal:
         """Remove all there is of some orders: verdicts, reviews, frames, clips, POS orders, events and messages.
+
+        What a review is open on stays, with its POS order.
 
         Args:
             order: Verdict id, or number on the slip, or POS order id; all orders of the time when None.
@@ -151,11 +154,13 @@ class Retention:
         span = (time_text(since) if since else "", time_text(until) if until else "~")
         removal = Removal()
         doomed = await self._database.read(partial(sql.named_verdicts, order=order, span=span))
+        theirs = await self._database.read(partial(sql.orders_of, visits=doomed.visits))
         await self._remove_verdicts(doomed, removal, dry_run=dry_run)
+        named = sql.NamedOrders(order, span, theirs)
         if dry_run:
-            removal.orders = await self._database.read(partial(sql.count_orders, order=order, span=span))
+            removal.orders = await self._database.read(partial(sql.count_orders, named=named))
             return removal
-        removal.orders = await self._database.write(partial(sql.remove_orders, order=order, span=span))
+        removal.orders = await self._database.write(partial(sql.remove_orders, named=named))
         await self._database.write(sql.give_back)
         await self._database.forget_log()
         return removal

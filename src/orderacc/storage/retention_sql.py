@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,26 @@ class Doomed:
 
     visits: tuple[str, ...]
     kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedOrders:
+    """POS orders that go.
+
+    Attributes:
+        order: Their id or their number; None for all.
+        span: Received from the POS from and until.
+        theirs: Ids of further ones, whenever they were received: verdicts that go were reached by them.
+    """
+
+    order: str | None
+    span: tuple[str, str]
+    theirs: tuple[str, ...]
+
+    def values(self) -> dict[str, str | None]:
+        """What `_ORDERS` is bound to."""
+        since, until = self.span
+        return {"order": self.order, "since": since, "until": until, "theirs": json.dumps(self.theirs)}
 
 
 def old_verdicts(connection: sqlite3.Connection, before: str, most: int | None) -> Doomed:
@@ -116,7 +137,7 @@ def count_log(connection: sqlite3.Connection, log: str, orders: str) -> tuple[in
     (messages,) = connection.execute(
         "SELECT count(*) FROM outbox WHERE state <> 'pending' AND created_at < ?", (_seconds(log),)
     ).fetchone()
-    (received,) = connection.execute("SELECT count(*) FROM orders WHERE received_at < ?", (orders,)).fetchone()
+    (received,) = connection.execute(f"SELECT count(*) FROM orders WHERE {_OLD}", (orders,)).fetchone()  # noqa: S608  it is ours
     return int(events + messages), int(received)
 
 
@@ -126,30 +147,35 @@ def remove_log(connection: sqlite3.Connection, log: str, orders: str) -> tuple[i
     messages = connection.execute(
         "DELETE FROM outbox WHERE state <> 'pending' AND created_at < ?", (_seconds(log),)
     ).rowcount
-    received = connection.execute("DELETE FROM orders WHERE received_at < ?", (orders,)).rowcount
+    received = connection.execute(f"DELETE FROM orders WHERE {_OLD}", (orders,)).rowcount  # noqa: S608  it is ours
     return events + messages, received
 
 
-def count_orders(connection: sqlite3.Connection, order: str | None, span: tuple[str, str]) -> int:
-    """How many versions of POS orders bear a number, or were received in a time."""
-    (count,) = connection.execute(
-        f"SELECT count(*) FROM orders WHERE {_ORDERS}",  # noqa: S608  it is ours
-        {"order": order, "since": span[0], "until": span[1]},
-    ).fetchone()
+def orders_of(connection: sqlite3.Connection, visits: Sequence[str]) -> tuple[str, ...]:
+    """Ids of the POS orders that some visits were judged by."""
+    rows = connection.execute(
+        "SELECT DISTINCT order_id FROM verdicts WHERE order_id IS NOT NULL"
+        " AND verdict_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(visits),),
+    )
+    return tuple(order_id for (order_id,) in rows)
+
+
+def count_orders(connection: sqlite3.Connection, named: NamedOrders) -> int:
+    """How many versions of POS orders are named."""
+    (count,) = connection.execute(f"SELECT count(*) FROM orders WHERE {_ORDERS}", named.values()).fetchone()  # noqa: S608  it is ours
     return int(count)
 
 
-def remove_orders(connection: sqlite3.Connection, order: str | None, span: tuple[str, str]) -> int:
-    """Forget POS orders that bear a number, or were received in a time; how many versions."""
+def remove_orders(connection: sqlite3.Connection, named: NamedOrders) -> int:
+    """Forget POS orders and their events; how many versions."""
     connection.execute(
-        "DELETE FROM events WHERE kind = 'order' AND at >= :since AND at < :until"
-        " AND (:order IS NULL OR :order IN (body ->> '$.order_id', body ->> '$.display_id'))",
-        {"order": order, "since": span[0], "until": span[1]},
+        "DELETE FROM events WHERE kind = 'order' AND (at >= :since AND at < :until"  # noqa: S608  it is ours
+        " AND (:order IS NULL OR :order IN (body ->> '$.order_id', body ->> '$.display_id'))"
+        f" OR body ->> '$.order_id' IN (SELECT order_id FROM orders WHERE {_ORDERS}))",
+        named.values(),
     )
-    return connection.execute(
-        f"DELETE FROM orders WHERE {_ORDERS}",  # noqa: S608  it is ours
-        {"order": order, "since": span[0], "until": span[1]},
-    ).rowcount
+    return connection.execute(f"DELETE FROM orders WHERE {_ORDERS}", named.values()).rowcount  # noqa: S608  it is ours
 
 
 def give_back(connection: sqlite3.Connection) -> None:
@@ -157,8 +183,16 @@ def give_back(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA incremental_vacuum").fetchall()
 
 
+_NEEDED: Final = (
+    "order_id IN (SELECT verdicts.order_id FROM needed JOIN verdicts ON verdict_id = visit_id"
+    " WHERE verdicts.order_id IS NOT NULL)"
+)
+
+_OLD: Final = f"received_at < ? AND NOT {_NEEDED}"
+
 _ORDERS: Final = (
-    "received_at >= :since AND received_at < :until AND (:order IS NULL OR :order IN (order_id, display_id))"
+    "(received_at >= :since AND received_at < :until AND (:order IS NULL OR :order IN (order_id, display_id))"  # noqa: S608  it is ours
+    f" OR order_id IN (SELECT value FROM json_each(:theirs))) AND NOT {_NEEDED}"
 )
 
 

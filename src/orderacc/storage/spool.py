@@ -37,6 +37,9 @@ FULL_WAIT: Final = 2.0
 REFUSALS: Final = 3
 """Attempts after which an object that the store refuses is set aside, so that it holds up no other."""
 
+REFUSED_PART: Final = 10
+"""What was refused may take this part of what may wait."""
+
 SLOW: Final = 60.0
 """Seconds after which a put that has not ended has failed, whatever the store's own patience."""
 
@@ -198,10 +201,12 @@ class Spool:
         self._news.set()
 
     async def forget(self, keys: Iterable[str]) -> None:
-        """Remove objects that wait; those on their way are let through first."""
-        for file in await self._line.remove(set(keys)):
+        """Remove objects that wait, or that the store refused; those on their way are let through first."""
+        gone = set(keys)
+        for file in await self._line.remove(gone):
             self._bytes -= file.size
             await asyncio.to_thread(self._folder.done, file)
+        await asyncio.to_thread(self._folder.forget_refused, gone)
 
     async def run(self) -> None:
         """Bring objects to the store until cancelled."""
@@ -282,7 +287,7 @@ class Spool:
         self._refusals = 0
         self._refused += 1
         _log.error("object_refused", key=file.key, reason=error.message)
-        await asyncio.to_thread(self._folder.refuse, file)
+        await asyncio.to_thread(self._folder.refuse, file, self._max_bytes // REFUSED_PART)
         self._leave(file)
         self._failing = None
 

@@ -3,7 +3,7 @@
 ```
 spool/held/VISIT/KEY       belongs to an order without a verdict
 spool/waiting/NUMBER.KEY   goes to the store, lowest number first
-spool/refused/NUMBER.KEY   the store refused it for good; for a person to look at
+spool/refused/NUMBER.KEY   the store refused it for good; for a person to look at, the newest of them
 ```
 A file appears under its name only when all of it is on the disk. Everything here blocks: call it from worker threads.
 """
@@ -19,7 +19,7 @@ from orderacc.storage.folder import storage_errors, sync_folder, write_whole
 from orderacc.storage.objects import check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
 _SLASH: Final = "!"
@@ -137,28 +137,47 @@ class SpoolFolder:
         """Throw away what is held for an order."""
         shutil.rmtree(self._visit(visit_id), ignore_errors=True)
 
-    def waiting(self) -> Iterator[SpoolFile]:
-        """What waits, in order."""
+    def waiting(self, prefix: str = "") -> Iterator[SpoolFile]:
+        """What waits and has a key that begins so, in order."""
         if not self._waiting.is_dir():
             return
         for path in sorted(self._waiting.iterdir()):
-            if path.name[:_DIGITS].isdecimal():
+            if path.name[:_DIGITS].isdecimal() and _key(path.name[_DIGITS + 1 :]).startswith(prefix):
                 with suppress(FileNotFoundError):  # stored meanwhile
                     yield _file(path)
 
     def find(self, prefix: str) -> dict[str, Path]:
         """Files that wait and whose keys begin so, by key; the newest where a key waits more than once."""
-        return {file.key: file.path for file in self.waiting() if file.key.startswith(prefix)}
+        return {file.key: file.path for file in self.waiting(prefix)}
 
     def done(self, file: SpoolFile) -> None:
         """The store has it."""
         with storage_errors(f"{file.key} cannot be removed from the spool"):
             file.path.unlink(missing_ok=True)
 
-    def refuse(self, file: SpoolFile) -> None:
-        """The store will never have it."""
+    def refuse(self, file: SpoolFile, most_bytes: int) -> None:
+        """The store will never have it: set it aside.
+
+        Args:
+            file: What waited.
+            most_bytes: Bytes that all refused files may take; the oldest go.
+        """
         with storage_errors(f"{file.key} cannot be set aside"), suppress(FileNotFoundError):
             file.path.rename(self._refused / file.path.name)
+            refused = [(path.stat(), path) for path in self._refused.iterdir()]
+            size = sum(status.st_size for status, _ in refused)
+            for status, path in sorted(refused, key=lambda one: one[0].st_mtime):
+                if size <= most_bytes:
+                    return
+                path.unlink(missing_ok=True)
+                size -= status.st_size
+
+    def forget_refused(self, keys: Collection[str]) -> None:
+        """Remove files that the store refused."""
+        with storage_errors("the spool cannot be read"):
+            for path in self._refused.iterdir() if self._refused.is_dir() else ():
+                if _key(path.name[_DIGITS + 1 :]) in keys:
+                    path.unlink(missing_ok=True)
 
     def _visit(self, visit_id: str) -> Path:
         return self._held / visit_id

@@ -82,6 +82,5 @@ class SpooledStore:
     def _list(self, prefix: str) -> Sequence[StoredObject]:
         return [
             StoredObject(file.key, file.size, datetime.fromtimestamp(file.since, UTC))
-            for file in self._folder.waiting()
-            if file.key.startswith(prefix)
+            for file in self._folder.waiting(prefix)
         ]
