@@ -180,7 +180,7 @@ async def test_a_death_on_the_way_to_the_store_leaves_nothing_undone(tmp_path, d
         return told.to_dict()
 
     async with opened(tmp_path) as box:
-        await box.evidence.recover((), body_of)
+        await box.evidence.recover({}, body_of)
         await box.evidence.finish()
         await box.spool.drained()
         assert await keys_of(box.store) == [f"results/{VISIT}/1.json", *names]
@@ -285,7 +285,7 @@ async def test_what_a_process_held_when_it_died_is_taken_up_by_the_next(tmp_path
         return bodies.get(visit_id)
 
     async with opened(tmp_path) as box:
-        await box.evidence.recover({"open"}, body_of)
+        await box.evidence.recover({"open": None}, body_of)
         pictures = await box.evidence.pictures("open")
         assert list(pictures) == [f"selected/open/{place}.jpg" for place in range(3)]
         await box.evidence.finish()
@@ -299,6 +299,25 @@ async def test_what_a_process_held_when_it_died_is_taken_up_by_the_next(tmp_path
         await box.evidence.finish()
         await box.spool.drained()
         assert await box.evidence.pictures("open") == pictures  # from the store now
+        assert await box.spool.held_visits() == []
+
+
+async def test_a_left_over_order_is_its_stations_business_still(tmp_path):
+    async with opened(tmp_path) as box:
+        box.evidence.closed(closed(upload="none"))
+        await box.evidence.finish()
+
+    async def body_of(visit_id):
+        raise AssertionError(visit_id)
+
+    async with opened(tmp_path) as box:
+        await box.evidence.recover({VISIT: "none"}, body_of)
+        told = await box.evidence.referenced(verdict())
+        assert told == verdict()
+        box.evidence.settle(told)
+        await box.evidence.finish()
+        await box.spool.drained()
+        assert await keys_of(box.store) == []
         assert await box.spool.held_visits() == []
 
 

@@ -113,6 +113,8 @@ async def test_a_receiver_that_hangs_holds_up_nobody(tmp_path):
     async with Journal.open(tmp_path / "data" / FILE_NAME) as journal:
         pending, _ = await journal.outbox.backlog("stuck")
         assert pending == len(said)
+        events = [one for one in await journal.events(0, 1000) if one.kind == "station"]
+        assert {(one.station_id, one.body["phase"]) for one in events} >= {("left", "running"), ("right", "running")}
 
 
 def test_notify_needs_storage(tmp_path):

@@ -23,6 +23,7 @@ from orderacc.service.revising import revisions
 from orderacc.service.runtime import Runtime
 from orderacc.service.scaler import Scaler, scaling_policy
 from orderacc.service.serving import Serving
+from orderacc.service.station_events import tell_of_stations
 from orderacc.service.stations import StationSet
 from orderacc.service.storing import open_storing
 from orderacc.service.thinning import Throttle
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from orderacc.config import Config
     from orderacc.domain.verdicts import Verdict
     from orderacc.service.storing import Storing
+    from orderacc.storage.journal import Journal
 
 _log = get_logger(__name__)
 
@@ -119,7 +121,7 @@ async def run_daemon(
         notifying = await asyncio.to_thread(Notifying.load, config.notify)
         opening = open_storing(config.storage, notifying.messages) if config.storage else None
         storing = await resources.enter_async_context(opening) if opening else None
-        leftovers = await storing.leftovers() if storing else []
+        leftovers = await storing.leftovers(config.stations) if storing else []
 
         sink = _Sink(results, notifying, storing, on_verdict)
         throttle = Throttle()
@@ -156,7 +158,7 @@ async def run_daemon(
                     await listening.start(serving.run)
                 listening.start_soon(till.run)
                 if storing is not None:
-                    await listening.start(notifying.run, storing.keeping.journal.outbox, stations.health)
+                    await listening.start(_tell, storing.keeping.journal, notifying, stations)
                 for left in orphans(leftovers, config):
                     await sink(runtime.judge.unseen(left.evidence, left.epoch, INTERRUPTED))
                 async with anyio.create_task_group() as watching:
@@ -172,6 +174,13 @@ async def run_daemon(
     failed = stations.failed()
     _log.info("stopped", verdicts=results.written, failed=list(failed))
     return not failed
+
+
+async def _tell(journal: Journal, notifying: Notifying, stations: StationSet, *, task_status: TaskStatus[None]) -> None:
+    """Tell the journal of the stations, and the outside of what is in the journal."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(tell_of_stations, journal, stations.health)
+        await notifying.run(journal.outbox, stations.health, task_status=task_status)
 
 
 async def _stop_on_signal(stations: StationSet) -> None:

@@ -25,7 +25,7 @@ from orderacc.storage.records import StoredObject
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import Any
 
     from anyio.abc import TaskGroup
@@ -126,19 +126,20 @@ class EvidenceStore:
                 await self._idle.wait()
 
     async def recover(
-        self, unfinished: Collection[str], body_of: Callable[[str], Awaitable[Mapping[str, Any] | None]]
+        self, unfinished: Mapping[str, Upload | None], body_of: Callable[[str], Awaitable[Mapping[str, Any] | None]]
     ) -> None:
         """Go on with what an earlier process held; while it runs, and beside the watching.
 
         Args:
-            unfinished: Ids of orders that have no verdict yet; theirs is held on.
+            unfinished: Ids of orders that have no verdict yet, with what their stations say of whose evidence is
+                stored; theirs is held on.
             body_of: Gives the newest verdict of an order as JSON values, None if there is none.
         """
         for part in await self._spool.held_visits():
             visit_id = text_of_part(part)
             if visit_id in unfinished:
                 held = await self._spool.held(part)
-                visit = self._remember(visit_id, _Visit(self._upload))
+                visit = self._remember(visit_id, _Visit(unfinished[visit_id] or self._upload))
                 visit.sizes = {key: len(data) for key, data in held.items()}
                 visit.keys = tuple(visit.sizes)
                 visit.held.set()

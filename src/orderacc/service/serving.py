@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
 
-from orderacc.errors import StorageError
 from orderacc.service.ledger import RecentLedger
 from orderacc.service.newsroom import Newsroom
 from orderacc.service.replaying import Replayer
+from orderacc.service.station_events import tell_of_stations
 from orderacc.service.videos import Videos
 from orderacc.telemetry.box_metrics import BoxMetrics
 from orderacc.telemetry.lag import LoopLag
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
     from orderacc.service.stations import StationSet
     from orderacc.service.storing import Storing
     from orderacc.storage.objects import ObjectStore
-
-LOOK_EVERY: Final = 0.25
-"""Seconds between looks at the stations for changes that listeners are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +109,8 @@ class Serving:
 
         def how_the_journal_is() -> Part:
             health = journal.health()
-            return Part(health.ok, None if health.ok else f"{health.code}: {health.message}")
+            aside = f"{health.set_aside} damaged file(s) set aside since the start" if health.set_aside else None
+            return Part(health.ok, aside if health.ok else f"{health.code}: {health.message}")
 
         parts = {"journal": how_the_journal_is}
         shown = cls(config.api, stations, orders, journal, parts, objects=storing.objects, videos=videos)
@@ -154,24 +151,6 @@ class Serving:
         async with anyio.create_task_group() as group:
             await group.start(self.lag.run)
             await group.start(newsroom.run)
-            group.start_soon(self._tell_of_stations)
+            if isinstance(self.ledger, RecentLedger):  # a journal is told by whoever has it
+                group.start_soon(tell_of_stations, self.ledger, self.stations.health)
             await serve(self, newsroom, task_status=task_status)
-
-    async def _tell_of_stations(self) -> None:
-        """Make events of what changes at the stations."""
-        known: dict[str, tuple[str, tuple[str, ...]]] = {}
-        while True:
-            now = {
-                name: (str(health.phase), tuple(map(str, health.warnings)))
-                for name, health in self.stations.health().items()
-            }
-            gone = dict.fromkeys(known.keys() - now.keys(), ("removed", ()))
-            for name, (phase, warnings) in (now | gone).items():
-                if known.get(name) != (phase, warnings):
-                    # A ledger that refuses now is told later; it says itself what is wrong with it.
-                    with suppress(StorageError):
-                        await self.ledger.station_event(name, {"phase": phase, "warnings": list(warnings)})
-                        known[name] = (phase, warnings)
-            for name in gone:
-                del known[name]
-            await anyio.sleep(LOOK_EVERY)

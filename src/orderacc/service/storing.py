@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from typing import Any
 
-    from orderacc.config import StorageConfig
+    from orderacc.config import StationConfig, StorageConfig
     from orderacc.domain.verdicts import Verdict
     from orderacc.service.keeping import Keeping
     from orderacc.service.leftovers import Leftover
@@ -52,16 +52,22 @@ class Storing:
         """From which number on this process counts visits."""
         return self.keeping.first_visit
 
-    async def leftovers(self) -> list[Leftover]:
-        """Orders of an earlier process that still need their verdict; what it held for others is let go."""
+    async def leftovers(self, stations: Sequence[StationConfig]) -> list[Leftover]:
+        """Orders of an earlier process that still need their verdict; what it held for others is let go.
+
+        Args:
+            stations: The stations; they may say whose evidence is stored.
+        """
         journal = self.keeping.journal
 
         async def body_of(visit_id: str) -> Mapping[str, Any] | None:
             stored = await journal.verdict(visit_id)
             return stored.body if stored else None
 
-        unfinished = await journal.unfinished()
-        await self.evidence.recover({visit.opened.visit_id for visit in unfinished}, body_of)
+        unfinished = [visit.opened for visit in await journal.unfinished()]
+        uploads = {station.id: station.upload for station in stations}
+        wanted = {visit.visit_id: uploads.get(visit.station_id) for visit in unfinished}
+        await self.evidence.recover(wanted, body_of)
         return await self.keeping.leftovers(self.evidence.pictures)
 
     def opened(self, station: Station) -> None:
