@@ -104,6 +104,29 @@ def test_an_order_is_purged_unless_the_daemon_runs(box, tmp_path, capsys):
     assert "left-384" not in capsys.readouterr().out
 
 
+def test_a_verdict_without_evidence_is_recalled_from_the_journal(box, tmp_path, capsys):
+    out = tmp_path / "recalled"
+    assert orderacc("recall", "left-384", "--stations", box, "--out", out) == 0
+    assert json.loads((out / "verdict.json").read_text())["verdict_id"] == "left-384"
+    assert [path.name for path in out.iterdir()] == ["verdict.json"]
+    assert orderacc("recall", "384", "--stations", box) == 1
+    assert "its verdicts, the newest first: left-384" in capsys.readouterr().err
+    assert orderacc("recall", "nothing", "--stations", box) == 1
+    assert "no_such_object" in capsys.readouterr().err
+
+
+def test_what_is_stored_can_be_linked_to(box, tmp_path, capsys):
+    assert orderacc("recall", "left-384", "--stations", box, "--links", 60) == 1
+    assert "the object store has nothing of 'left-384'" in capsys.readouterr().err
+    store = FolderStore(tmp_path / "data" / "objects")
+    for key in ("results/left-384/1.json", "selected/left-384/0.jpg"):
+        asyncio.run(store.put(key, b"x", ""))
+    assert orderacc("recall", "left-384", "--stations", box, "--links", 60) == 0
+    links = capsys.readouterr().out.split()
+    assert [link.rpartition("/")[2] for link in links] == ["1.json", "0.jpg"]
+    assert all(link.startswith("file:///") for link in links)
+
+
 def test_a_purge_finds_what_the_journal_has_lost_and_names_what_it_leaves(box, tmp_path, capsys):
     data = tmp_path / "data"
     asyncio.run(FolderStore(data / "objects").put("selected/left-999/0.jpg", b"x", "image/jpeg"))

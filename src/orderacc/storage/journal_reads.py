@@ -71,6 +71,15 @@ def verdict(connection: sqlite3.Connection, verdict_id: str) -> StoredVerdict | 
     return None if row is None else _verdict(row)
 
 
+def verdicts_about(connection: sqlite3.Connection, number: str, limit: int = 10) -> list[str]:
+    """Ids of the newest verdicts about orders of a number, on the slip or the till's own."""
+    rows = connection.execute(
+        "SELECT verdict_id FROM verdicts WHERE latest = 1 AND ? IN (slip_text, order_id) ORDER BY seq DESC LIMIT ?",
+        (number, limit),
+    )
+    return [verdict_id for (verdict_id,) in rows]
+
+
 def revisions(connection: sqlite3.Connection, verdict_id: str) -> list[StoredVerdict]:
     """Every revision of a verdict, the first one first."""
     rows = connection.execute(
