@@ -6,6 +6,7 @@ import asyncio
 import statistics
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,8 @@ from orderacc.telemetry.lag import prefer_event_loop
 
 VERDICTS = 2000
 MOST_LAG_MS = 10.0
-"""Milliseconds above idle that the loop's 99th percentile may grow."""
+"""Milliseconds above idle that the loop's 99th percentile may grow. What other work on the cores adds is no part of it:
+whoever saturates a core has to share it like everybody."""
 
 
 def verdict(number: int) -> Verdict:
@@ -42,14 +44,24 @@ def verdict(number: int) -> Verdict:
     )
 
 
-async def lag_p99(while_: asyncio.Task[object] | None, seconds: float = 3.0) -> float:
-    """How late the loop wakes a sleeper of 1 ms, 99th percentile in milliseconds."""
-    lags, ends = [], time.perf_counter() + seconds
+def waited_for_a_core() -> float:
+    """Seconds this thread could have run, but other work had the cores; 0 where the system does not count them."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except FileNotFoundError:
+        return 0.0
+
+
+async def lag_p99(while_: asyncio.Task[object] | None, seconds: float = 3.0) -> tuple[float, float]:
+    """How late the loop wakes a sleeper of 1 ms, and how late without the wait for a core; 99th percentiles in ms."""
+    lags, own, ends = [], [], time.perf_counter() + seconds
     while time.perf_counter() < ends if while_ is None else not while_.done():
-        before = time.perf_counter()
+        before, waited = time.perf_counter(), waited_for_a_core()
         await asyncio.sleep(0.001)
-        lags.append((time.perf_counter() - before - 0.001) * 1000)
-    return statistics.quantiles(lags, n=100)[98]
+        late = time.perf_counter() - before - 0.001
+        lags.append(late * 1000)
+        own.append((late - (waited_for_a_core() - waited)) * 1000)
+    return statistics.quantiles(lags, n=100)[98], statistics.quantiles(own, n=100)[98]
 
 
 async def record(journal: Journal, first: int, count: int, took: list[float], pause: float) -> None:
@@ -78,7 +90,7 @@ def as_in_the_daemon():
 @pytest.mark.anyio
 async def test_a_verdict_with_two_messages(tmp_path, at_once, pause):
     async with Journal.open(tmp_path / "journal.db") as journal:
-        idle = await lag_p99(None)
+        idle, idle_own = await lag_p99(None)
         took: list[float] = []
         started = time.perf_counter()
 
@@ -86,13 +98,13 @@ async def test_a_verdict_with_two_messages(tmp_path, at_once, pause):
             each = VERDICTS // at_once if not pause else VERDICTS // 8
             await asyncio.gather(*(record(journal, one * each, each, took, pause) for one in range(at_once)))
 
-        lag = await lag_p99(asyncio.create_task(work()))
+        lag, own = await lag_p99(asyncio.create_task(work()))
         seconds = time.perf_counter() - started
         size = (tmp_path / "journal.db").stat().st_size
     p50, p99 = (statistics.quantiles(took, n=100)[cut] for cut in (49, 98))
     print(
         f"\n{at_once:>3} at once: p50 {p50:.1f} ms, p99 {p99:.1f} ms, {len(took) / seconds:.0f} verdicts a second;"
-        f" loop lag p99 {lag:.1f} ms (idle {idle:.1f}); {size / len(took) / 1000:.1f} kB a verdict"
+        f" loop lag p99 {lag:.1f} ms (idle {idle:.1f}), without waits for a core {own:.1f} ms (idle {idle_own:.1f});"
+        f" {size / len(took) / 1000:.1f} kB a verdict"
     )
-    if pause:  # the others saturate the loop on purpose: on busy cores they exceed the limit, and are only printed
-        assert lag - idle <= MOST_LAG_MS
+    assert own - idle_own <= MOST_LAG_MS
