@@ -15,7 +15,7 @@ from orderacc.domain.verdicts import Verdict
 from orderacc.errors import StorageError
 from orderacc.storage.journal import Journal
 from orderacc.storage.records import OpenedVisit, OutboxMessage, StoredObject, now_text, time_text
-from orderacc.storage.retention import Keep, Retention, RetentionPolicy
+from orderacc.storage.retention import AT_ONCE, Keep, Retention, RetentionPolicy
 
 pytestmark = pytest.mark.anyio
 
@@ -110,6 +110,28 @@ async def test_the_oldest_go_when_there_are_too_many(kept):
     by_size = await retention.clean(RetentionPolicy(verdicts=Keep(max_bytes=2500)))
     assert 0 < by_size.verdicts < 6
     assert (await journal.verdicts()).verdicts[0].verdict_id == "left-000005"
+
+
+async def test_the_oldest_verdicts_go_when_they_take_too_much(kept):
+    journal, shelf, retention = kept
+    for number in range(6):
+        await judged(journal, shelf, number, 6 - number)
+    each = await journal.database.read(
+        lambda file: file.execute("SELECT max(length(body)) FROM verdicts").fetchone()[0]
+    )
+    assert (await retention.clean(RetentionPolicy(verdicts=Keep(max_bytes=2 * each)))).verdicts == 4
+    assert [one.verdict_id for one in (await journal.verdicts()).verdicts] == ["left-000005", "left-000004"]
+    assert not any("left-000003" in key for key in shelf.objects)
+
+
+async def test_a_long_log_is_cut_step_by_step(kept):
+    journal, _, retention = kept
+    for phase in range(3 * AT_ONCE):
+        await journal.station_event("left", {"phase": phase})
+    later = NOW + timedelta(days=31)
+    assert (await retention.clean(RetentionPolicy(), now=later, dry_run=True)).events == 3 * AT_ONCE
+    assert (await retention.clean(RetentionPolicy(), now=later)).events == 3 * AT_ONCE
+    assert await rows(journal, "events") == 0
 
 
 async def test_what_a_review_is_open_on_stays_until_it_is_closed(kept):

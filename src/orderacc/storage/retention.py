@@ -23,7 +23,7 @@ T = TypeVar("T")
 _log = get_logger(__name__)
 
 AT_ONCE: Final = 200
-"""Objects or verdicts removed in one step, so that nobody waits long for the journal."""
+"""Rows of a kind removed in one step, so that nobody waits long for the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Retention:
         if dry_run:
             removal.events, removal.orders = await self._database.read(partial(sql.count_log, log=log, orders=orders))
         else:
-            removal.events, removal.orders = await self._database.write(partial(sql.remove_log, log=log, orders=orders))
+            await self._remove_log(log, orders, removal)
         old = partial(sql.old_verdicts, before=_before(now, policy.verdicts.days), most=policy.verdicts.max_bytes)
         doomed = await self._database.read(old)
         await self._remove_verdicts(doomed, removal, dry_run=dry_run)
@@ -164,6 +164,12 @@ class Retention:
         await self._database.write(sql.give_back)
         await self._database.forget_log()
         return removal
+
+    async def _remove_log(self, log: str, orders: str, removal: Removal) -> None:
+        step = partial(sql.remove_log, log=log, orders=orders, most=AT_ONCE)
+        while any(gone := await self._database.write(step)):
+            removal.events += gone[0]
+            removal.orders += gone[1]
 
     async def _remove_verdicts(self, doomed: Doomed, removal: Removal, *, dry_run: bool) -> None:
         removal.kept += doomed.kept

@@ -63,12 +63,19 @@ def old_verdicts(connection: sqlite3.Connection, before: str, most: int | None) 
         before: Recorded before this time; none by age when empty.
         most: Bytes that all verdicts may take; None for any number.
     """
+    if most is None or _file_size(connection) <= most:  # the verdicts are no larger than the file
+        rows = connection.execute(
+            "SELECT verdict_id, verdict_id IN needed FROM verdicts WHERE latest = 1 AND recorded_at < ?"
+            " ORDER BY recorded_at, verdict_id",
+            (before,),
+        )
+        return _doomed(rows)
     rows = connection.execute(
-        "WITH sizes AS (SELECT verdict_id, max(recorded_at) AS at, sum(length(body)) AS size FROM verdicts"
-        " GROUP BY verdict_id),"
+        "WITH sizes AS (SELECT verdict_id, max(recorded_at) AS at, sum(length(CAST(body AS BLOB))) AS size"
+        " FROM verdicts GROUP BY verdict_id),"
         " running AS (SELECT verdict_id, at, sum(size) OVER (ORDER BY at DESC, verdict_id) AS upto FROM sizes)"
         " SELECT verdict_id, verdict_id IN needed FROM running"
-        " WHERE at < :before OR (:most IS NOT NULL AND upto > :most) ORDER BY at, verdict_id",
+        " WHERE at < :before OR upto > :most ORDER BY at, verdict_id",
         {"before": before, "most": most},
     )
     return _doomed(rows)
@@ -141,13 +148,30 @@ def count_log(connection: sqlite3.Connection, log: str, orders: str) -> tuple[in
     return int(events + messages), int(received)
 
 
-def remove_log(connection: sqlite3.Connection, log: str, orders: str) -> tuple[int, int]:
-    """Forget events and settled messages, and POS orders, that are older than that; how many."""
-    events = connection.execute("DELETE FROM events WHERE at < ?", (log,)).rowcount
-    messages = connection.execute(
-        "DELETE FROM outbox WHERE state <> 'pending' AND created_at < ?", (_seconds(log),)
+def remove_log(connection: sqlite3.Connection, log: str, orders: str, most: int) -> tuple[int, int]:
+    """Forget events and settled messages, and POS orders, that are older than that.
+
+    Args:
+        connection: To the journal.
+        log: Time of events and messages.
+        orders: Time of POS orders.
+        most: How many of each at most, so that nobody waits long for the journal.
+
+    Returns:
+        How many events and messages, and how many POS orders, have gone; 0 and 0 when nothing is left.
+    """
+    events = connection.execute(
+        "DELETE FROM events WHERE event_id IN (SELECT event_id FROM events WHERE at < ? LIMIT ?)", (log, most)
     ).rowcount
-    received = connection.execute(f"DELETE FROM orders WHERE {_OLD}", (orders,)).rowcount  # noqa: S608  it is ours
+    messages = connection.execute(
+        "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE state <> 'pending' AND created_at < ? LIMIT ?)",
+        (_seconds(log), most),
+    ).rowcount
+    received = connection.execute(
+        "DELETE FROM orders WHERE (source, order_id, version) IN"  # noqa: S608  it is ours
+        f" (SELECT source, order_id, version FROM orders WHERE {_OLD} LIMIT ?)",
+        (orders, most),
+    ).rowcount
     return events + messages, received
 
 
@@ -181,6 +205,13 @@ def remove_orders(connection: sqlite3.Connection, named: NamedOrders) -> int:
 def give_back(connection: sqlite3.Connection) -> None:
     """Return free pages to the disk."""
     connection.execute("PRAGMA incremental_vacuum").fetchall()
+
+
+def _file_size(connection: sqlite3.Connection) -> int:
+    """Bytes of the file."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    return int(pages) * int(size)
 
 
 _NEEDED: Final = (
