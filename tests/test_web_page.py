@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +16,12 @@ from orderacc.domain.findings import LineFinding, Sighting
 from orderacc.domain.verdicts import FrameRef
 from orderacc.errors import SourceError
 from orderacc.evaluation.reading import read_truth
+from orderacc.service import ledger
 from orderacc.service.ledger import RecentLedger
 from orderacc.service.looks import encode
 from orderacc.storage.folder import FolderStore
 from orderacc.storage.objects import SELECTED, visit_key
+from orderacc.storage.records import time_text
 from page_stage import (
     SIZES,
     THEMES,
@@ -108,7 +112,11 @@ async def test_the_board_turns_red_within_a_second_and_a_review_takes_it_back(br
         await card.locator(".card-actions").get_by_role("button", name="Fixed").wait_for()
 
 
-async def test_what_nobody_has_cared_about_stays_on_the_board(browser: Browser) -> None:
+async def test_what_nobody_has_cared_about_stays_on_the_board(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A good verdict makes way for the next order once it has been there for a few seconds, as these have been.
+    monkeypatch.setattr(ledger, "now_text", lambda: time_text(datetime.now(UTC) - timedelta(seconds=7)))
     async with counters("front") as door, looking(browser, door.address) as page:
         await page.wait_for_selector('#link[data-state="live"]')
         door.serving.judged(wrong(4821))
@@ -136,9 +144,9 @@ async def test_a_camera_that_is_down_looks_like_nothing_else(browser: Browser) -
 
 async def test_it_says_that_the_box_is_gone_and_catches_up_by_itself(browser: Browser) -> None:
     port = free_port()
-    ledger = RecentLedger(100)
+    kept_verdicts = RecentLedger(100)
     async with AsyncExitStack() as first:
-        door = await first.enter_async_context(counters("front", port=port, ledger=ledger))
+        door = await first.enter_async_context(counters("front", port=port, ledger=kept_verdicts))
         async with looking(browser, door.address) as page:
             await page.wait_for_selector('#link[data-state="live"]')
             door.serving.judged(right(4820))
@@ -324,12 +332,15 @@ async def test_the_page_is_kept_by_browsers_and_asks_nothing_of_others() -> None
         front = await door.get("/", scope=None)
         assert front.headers["Content-Type"] == "text/html; charset=utf-8"
         assert "script-src 'self'" in front.headers["Content-Security-Policy"]
+        asked_for = {name.decode() for name in re.findall(rb"/web/([a-z]+\.js)", front.body)}
         again = await door.get("/", headers={"If-None-Match": front.headers["ETag"]})
         assert (again.status, again.body) == (304, b"")
         assert (await door.get("/web/nothing.js")).code == "not_found"
         assert (await door.get("/web/__init__.py")).code == "not_found"
         from orderacc.api.routes_page import page_files
 
+        # All at once, and not one after the other as each is found to need the next.
+        assert asked_for == {name for name in page_files() if name.endswith(".js")}
         for name, file in page_files().items():
             text = file.content.decode()
             assert "http://" not in text.replace("http://www.w3.org/2000/svg", "").replace("http://192.168.", ""), name

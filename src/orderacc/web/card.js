@@ -90,11 +90,10 @@ export class Card {
   }
 
   #lines(face) {
-    const lines = face.lines.map(({ kind, label, text, more: count }, place) => {
-      const rest = place === face.lines.length - 1 && face.more ? ` and ${face.more} more` : "";
-      const small = [count, rest].filter(Boolean).join(",");
-      return h("li", { data: { kind } }, h("b", {}, label), h("span", {}, text, small && h("small", {}, ` ${small}`)));
-    });
+    const lines = face.lines.map(({ kind, label, text, more: count }) =>
+      h("li", { data: { kind } }, h("b", {}, label), h("span", {}, text, count && h("small", {}, ` ${count}`))),
+    );
+    if (face.more) lines.push(h("li", { class: "rest" }, `and ${face.more} more`));
     const hidden = face.lines.length + (face.more ?? 0) - SMALL; // where there is little room
     return [
       face.title && face.number !== null ? h("p", { class: "card-line" }, face.title) : null,
@@ -158,7 +157,8 @@ const hrefOf = (verdict) => `#/orders/${encodeURIComponent(verdict.verdict_id)}`
 const SIGNS = { good: "good", bad: "bad", warn: "warn", none: "none", watching: "watching" };
 
 function more(pending) {
-  return pending.length > PENDING ? h("li", { class: "more" }, `and ${pending.length - PENDING} more`) : null;
+  if (pending.length <= PENDING) return null;
+  return h("li", { class: "more" }, h("a", { href: "#/orders" }, `and ${pending.length - PENDING} more`));
 }
 
 /** What a button says of a verdict: its opinion and what goes with it. */

@@ -23,7 +23,7 @@ export function evidence(verdict) {
 function figure(verdict, { at, score }, place, address) {
   const canvas = h("canvas", { role: "img", width: 640, height: 360 });
   const there = seenIn(verdict, place);
-  const text = there.map(({ name, count }) => `${count} × ${name}`).join(", ") || "nothing told";
+  const text = there.map(({ name, count }) => `${count} × ${name}`).join(", ") || (asked(verdict, place) ? "Nothing was seen" : "Not asked about");
   canvas.setAttribute("aria-label", `Frame ${place + 1}: ${text}`);
   const element = h("figure", { class: "frame" }, canvas, h("figcaption", {}, h("b", {}, text), h("span", { class: "hint" }, ` ${clock(at)}, score ${score.toFixed(2)}`)));
   paint(canvas, address, there).catch(() => {
@@ -37,6 +37,9 @@ function seenIn(verdict, place) {
     frames.filter(({ frame, count }) => frame === place && count > 0).map(({ count, boxes }) => ({ outcome, name, count, boxes: boxes || [] })),
   );
 }
+
+// The model is asked about no more frames than it takes.
+const asked = (verdict, place) => verdict.findings.some(({ frames }) => frames.some(({ frame }) => frame === place));
 
 async function paint(canvas, address, there) {
   const answer = await fetch(address);

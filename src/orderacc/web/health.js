@@ -11,6 +11,7 @@ const EVERY = 2000;
 const KEPT = 150; // samples: five minutes
 const HOUR = 3_600_000;
 const LOOKS = { ok: "good", degraded: "warn", failed: "bad" };
+const samples = []; // kept while other views are looked at
 const WORDS = { ok: "Well", degraded: "Not quite well", failed: "Not able to judge" };
 
 /** Show it in `root`; gives what ends it. */
@@ -20,7 +21,6 @@ export function health(root) {
   const plots = h("section", { class: "plots-part" });
   const accuracy = h("section", { class: "plots-part" });
   put(root, h("h1", {}, "Health"), now, h("div", { class: "plots" }, plots, accuracy), parts);
-  const samples = [];
   let recent = [];
   let rights = null;
   let ended = false;
@@ -68,12 +68,19 @@ function tiles(told, sample, recent, rights) {
   const wrong = recent.filter(({ verdict }) => verdict.status === "inaccurate").length;
   const tile = (name, value, note, look = "") => h("div", { class: "tile", data: { look } }, h("span", { class: "tile-name" }, name), h("b", {}, value), h("span", { class: "hint" }, note));
   return [
-    tile("The box", WORDS[told.status], `up ${span(told.uptime_s)}, version ${told.version}`, LOOKS[told.status]),
+    tile("The box", WORDS[told.status], ailing(told) || `up ${span(told.uptime_s)}, version ${told.version}`, LOOKS[told.status]),
     tile("Orders in a day", recent.length === 500 ? "500+" : recent.length, `${wrong} of them wrong`),
     tile("Order's end to verdict", milliseconds(quantile(spans, 0.5)), `99 of 100 within ${milliseconds(quantile(spans, 0.99))}`),
     tile("Right, as reviewed", rights?.all.of ? percent(rights.all.right / rights.all.of) : "–", `${rights?.all.of ?? 0} reviewed`),
     tile("Waiting for the model", sample.waiting, `${sample.frames.toFixed(1)} frames a second come in`),
   ];
+}
+
+const partName = (name) => name.replaceAll(/[:_]/g, " ");
+
+function ailing({ components: all }) {
+  const names = Object.entries(all).filter(([, { status }]) => status !== "ok").map(([name]) => partName(name));
+  return names.length > 3 ? `${names.slice(0, 2).join(", ")} and ${names.length - 2} more` : names.join(", ");
 }
 
 function rates(samples) {
@@ -97,9 +104,10 @@ function latencies(recent) {
   const stages = { selection: "Choosing frames", queue: "Waiting", vlm: "Model", validation: "Comparing", order_end_to_verdict: "All of it" };
   const rows = Object.entries(stages).map(([stage, name]) => {
     const values = recent.map(({ verdict }) => verdict.timings_ms[stage]).filter((value) => value !== null).sort((one, other) => one - other);
+    if (!values.length) return null;
     return h("tr", {}, h("th", { scope: "row" }, name), [0.5, 0.9, 0.99].map((share) => h("td", { class: "figure" }, milliseconds(quantile(values, share)))));
   });
-  const head = h("tr", {}, ["Stage", "Half", "90 of 100", "99 of 100"].map((text, place) => h("th", { scope: "col", class: place ? "figure" : null }, text)));
+  const head = h("tr", {}, ["Stage", "Half", "90 %", "99 %"].map((text, place) => h("th", { scope: "col", class: place ? "figure" : null }, text)));
   return panel("Where the time goes", h("div", { class: "scroll" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows))));
 }
 
@@ -107,7 +115,7 @@ function components({ components: all }) {
   const order = { failed: 0, degraded: 1, ok: 2 };
   const rows = Object.entries(all)
     .sort(([, one], [, other]) => order[one.status] - order[other.status])
-    .map(([name, { status, reason }]) => h("tr", {}, h("td", {}, h("span", { class: "chip", data: { look: LOOKS[status] } }, status)), h("td", {}, name.replace(":", " ")), h("td", { class: "hint" }, reason ?? "")));
+    .map(([name, { status, reason }]) => h("tr", {}, h("td", {}, h("span", { class: "chip", data: { look: LOOKS[status] } }, status)), h("td", {}, partName(name)), h("td", { class: "hint" }, (reason ?? "").replaceAll("_", " "))));
   return [h("h2", {}, "Parts"), h("table", {}, h("thead", { class: "unseen" }, h("tr", {}, ["How", "Part", "Why"].map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, rows))];
 }
 
@@ -133,7 +141,11 @@ function rightness(reviewed) {
 function byReviews(rights) {
   const shares = (map) => [...map].map(([label, { right, of }]) => ({ label, share: right / of, of }));
   const worst = (one, other) => one.share - other.share || other.of - one.of;
-  const one = (title, rows) => panel(title, rows.length ? shareBars(rows, { name: title }) : h("p", { class: "hint" }, "Nobody has reviewed an order yet: Orders, then Yes or Correct it."));
+  const one = (title, rows) => panel(title, shareBars(rows, { name: title }));
+  if (!rights.all.of) {
+    const how = ["Nobody has reviewed an order yet: choose one in ", h("a", { href: "#/orders" }, "Orders"), ", then Yes or Correct it. By item, station and hour it then stands here."];
+    return panel("How right it is", h("p", { class: "hint" }, how));
+  }
   return [
     one("Right by item", shares(rights.item).sort(worst).slice(0, 12)),
     one("Right by station", shares(rights.station).sort(worst)),

@@ -2,7 +2,7 @@
 
 import { h, s } from "./dom.js";
 
-const WIDE = 640;
+const WIDE = 420;
 const LEFT = 44;
 
 /** Stacked bars: `bars` are `{label, title, parts: [{look, value}]}`. `onpick` is called with a bar that is chosen. */
@@ -36,7 +36,8 @@ export function timeLines(lines, { name, unit = "", high = 150, span = 300_000, 
     s("text", { x: LEFT - 6, y: y(most * share) + 4, class: "plot-label", "text-anchor": "end" }, short(most * share)),
   ]);
   const drawn = lines.map(({ look, points }) => {
-    const path = points.map(([at, value], place) => `${place ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`);
+    const recent = points.filter(([at]) => now - at <= span);
+    const path = recent.map(([at, value], place) => `${place ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`);
     return s("path", { d: path.join(""), class: `plot-line stroke-${look}` });
   });
   const ends = [

@@ -2,10 +2,10 @@
 
 import { post, remove } from "./api.js";
 import { cameraForm } from "./cameraform.js";
-import { h, put, toast } from "./dom.js";
+import { h, icon, put, toast } from "./dom.js";
 import { LiveView } from "./live.js";
 import { mayRule } from "./session.js";
-import { faultText, phaseText, span, warningText } from "./words.js";
+import { faultText, phaseText, span, spanAgo, warningText } from "./words.js";
 
 const LOOKS = { running: "good", starting: "warn", half_open: "warn", stopped: "none", shutting_down: "none" };
 
@@ -43,6 +43,8 @@ class StationCard {
     this.id = id;
     this.canvas = h("canvas", { role: "img", "aria-label": `Camera of ${id}`, width: 640, height: 360 });
     this.chip = h("span", { class: "chip" });
+    this.none = h("p", { class: "station-none" });
+    this.picture = h("div", { class: "station-picture" }, this.canvas, this.none);
     this.facts = h("dl", { class: "facts" });
     this.trouble = h("div", { class: "trouble" });
     this.past = h("ol", { class: "lines" });
@@ -51,7 +53,7 @@ class StationCard {
       "article",
       { class: "panel station", "aria-label": `Station ${id}`, data: { station: id } },
       h("header", { class: "row" }, h("h2", { class: "grow" }, id), this.chip),
-      h("div", { class: "station-picture" }, this.canvas),
+      this.picture,
       this.trouble,
       this.facts,
       h("details", {}, h("summary", {}, "History"), this.past),
@@ -69,11 +71,13 @@ class StationCard {
   update(station) {
     this.chip.dataset.look = station.warnings.length && station.phase === "running" ? "warn" : (LOOKS[station.phase] ?? "bad");
     this.chip.textContent = `${phaseText(station.phase)} · ${span(station.phase_s)}`;
+    this.picture.dataset.live = station.phase === "running" ? "yes" : "no";
+    put(this.none, icon(station.phase === "running" ? "watching" : "down"), station.phase === "running" ? "Waiting for a picture" : "No picture");
     const error = station.last_error;
     put(
       this.trouble,
       station.warnings.map((one) => h("p", { class: "warned" }, warningText(one))),
-      station.phase !== "running" && error ? h("p", { class: "wrong" }, `${error.message} (${error.code}, ${span(error.age_s)} ago)`) : null,
+      station.phase !== "running" && error ? h("p", { class: "wrong" }, `${error.message} (${error.code}, ${spanAgo(error.age_s)})`) : null,
     );
     const dropped = Object.values(station.frames_dropped).reduce((sum, one) => sum + one, 0);
     put(
@@ -86,7 +90,7 @@ class StationCard {
       fact("Restarts", station.restarts),
     );
     const failures = Object.entries(station.failures).map(([code, count]) => h("li", {}, h("b", {}, `${count} ×`), ` ${faultText(code)}`, h("span", { class: "hint" }, ` ${code}`)));
-    const moves = [...station.moves].reverse().map(({ phase, reason, age_s: age }) => h("li", {}, h("b", {}, phaseText(phase)), ` ${reason.replaceAll("_", " ")}`, h("span", { class: "hint" }, ` ${span(age)} ago`)));
+    const moves = [...station.moves].reverse().map(({ phase, reason, age_s: age }) => h("li", {}, h("b", {}, phaseText(phase)), ` ${reason.replaceAll("_", " ")}`, h("span", { class: "hint" }, ` ${spanAgo(age)}`)));
     put(this.past, failures, moves);
   }
 

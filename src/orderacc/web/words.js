@@ -23,6 +23,8 @@ const REASONS = {
   low_confidence: "Not sure",
   station_failed: "This station failed",
   interrupted: "Interrupted by a restart",
+  judging_failed: "Comparing failed",
+  shutdown: "Watching was stopped",
 };
 
 const PHASES = {
@@ -86,7 +88,8 @@ export function span(seconds) {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-export const ago = (at) => (since(at) < 2 ? "now" : `${span(since(at))} ago`);
+export const spanAgo = (seconds) => (seconds < 2 ? "now" : `${span(seconds)} ago`);
+export const ago = (at) => spanAgo(since(at));
 
 export function clock(at) {
   return new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
