@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_simulated_video_is_dropped_and_judged(tmp_path: Path) -> None:
     need_browser()
-    truth = record(random_script(4, 1, wrong_share=1.0), tmp_path)
+    truth = record(replace(random_script(4, 1, wrong_share=1.0), fps=5.0), tmp_path)
     wanted = {order["slip_text"]: order["status"] for order in truth["orders"]}
     quiet = StationConfig(id="front", source=SimulatorSource(type="simulator", seed=1, orders=1), fps=1)
     config = Config(stations=(quiet,), api=ApiConfig(port=free_port()))
