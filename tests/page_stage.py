@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from door import Door
     from orderacc.domain.verdicts import Verdict
 
-SIZES = {"tablet": {"width": 1280, "height": 800}, "desktop": {"width": 1920, "height": 1080}}
+SIZES = {
+    "tablet": {"width": 1280, "height": 800},
+    "desktop": {"width": 1920, "height": 1080},
+    "phone": {"width": 390, "height": 844},
+}
 THEMES = ("light", "dark")
 SCREENSHOTS = os.environ.get("ORDERACC_SCREENSHOTS")
 """Folder for pictures of the page; none are kept without it."""

@@ -23,7 +23,6 @@ from orderacc.storage.folder import FolderStore
 from orderacc.storage.objects import SELECTED, visit_key
 from orderacc.storage.records import time_text
 from page_stage import (
-    SIZES,
     THEMES,
     browsing,
     counter,
@@ -271,7 +270,7 @@ async def test_who_needs_a_token_is_asked_for_it(browser: Browser, tmp_path: Pat
         await page.wait_for_selector(".card-handled")
 
 
-@pytest.mark.parametrize(("size", "theme"), [(size, theme) for size in SIZES for theme in THEMES])
+@pytest.mark.parametrize(("size", "theme"), [(size, theme) for size in ("tablet", "desktop") for theme in THEMES])
 async def test_every_view_in_two_sizes_and_themes_keeps_nobody_out(browser: Browser, size: str, theme: str) -> None:
     stations = ("drive-1", "drive-2", "window", "pickup")
     async with counters(*stations) as door:
@@ -313,6 +312,20 @@ async def test_nine_stations_still_say_what_is_wrong(browser: Browser) -> None:
             await page.wait_for_selector(".card-handled")
             await kept(page, "board-nine")
             assert await page.evaluate(OVERFLOWS) == []
+
+
+async def test_a_phone_shows_all_there_is_to_touch(browser: Browser) -> None:
+    async with counters("front", "back") as door:
+        for number in range(4821, 4826):
+            door.serving.judged(at("front", wrong(number)))
+        async with looking(browser, door.address, size="phone") as page:
+            await page.wait_for_selector('.card[data-pending="yes"]')
+            await kept(page, "board-phone")
+            assert await page.evaluate(OVERFLOWS) == []
+            across = await page.evaluate(
+                "() => [document.body, document.querySelector('nav')].map((one) => one.scrollWidth)"
+            )
+            assert max(across) <= 390
 
 
 SIGN = {"board": ".card", "orders": ".order-row", "stations": ".station", "try": ".drop, .empty", "health": ".tile"}

@@ -107,7 +107,7 @@ export function milliseconds(value) {
   return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
 }
 
-export const percent = (share) => `${(share * 100).toFixed(share > 0.99 && share < 1 ? 1 : 0)} %`;
+export const percent = (share) => `${(share * 100).toFixed(share > 0.99 && share < 1 ? 1 : 0)}\u00a0%`;
 
 /** What is wrong with a bag, the gravest first: `{kind, label, text}`. */
 export function faults(verdict) {
