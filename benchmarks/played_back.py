@@ -26,6 +26,9 @@ class Playback:
     folder: object
     happenings: list = field(default_factory=list)
 
+    def __post_init__(self):
+        self._book = FileOrders(self.folder / "orders.json")
+
     @classmethod
     def watch(cls, folder, runtime, orders):
         """Look at a video until so many orders have ended."""
@@ -54,10 +57,9 @@ class Playback:
         return [what for _, ended, what in self.happenings if ended]
 
     def station(self, runtime, name, policy):
-        """A station that saw this; its source is never opened."""
+        """A station that saw this; its source is never opened. All stations share the orders, as in the daemon."""
         source = VideoFileSource(self.folder / "station.mp4", name)
-        book = FileOrders(self.folder / "orders.json")
-        station = runtime.station(source, book, delivery=Delivery.LOSSLESS, speed=None)
+        station = runtime.station(source, self._book, delivery=Delivery.LOSSLESS, speed=None)
         station.epoch, station.policy = RECORDING_EPOCH, policy
         return station
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderacc.telemetry import LagSnapshot, LoopLag, prefer_event_loop
+from orderacc.telemetry import LagSnapshot, LoopLag, loaded_things_spared, prefer_event_loop
 
 
 def test_nothing_sampled_yet() -> None:
@@ -58,3 +59,10 @@ def test_other_threads_give_way_sooner_than_by_default() -> None:
         assert sys.getswitchinterval() < 0.001
     finally:
         sys.setswitchinterval(before)
+
+
+def test_the_collector_passes_by_what_is_loaded_and_sees_it_again_afterwards() -> None:
+    loaded = [[] for _ in range(10_000)]
+    with loaded_things_spared():
+        assert len(gc.get_objects()) < len(loaded)
+    assert len(gc.get_objects()) > len(loaded)

@@ -156,6 +156,13 @@ def test_nothing_there_is_told_from_not_a_list(*, text: str, understood: bool) -
     assert read_answer(text).understood is understood
 
 
+@given(st.lists(st.tuples(st.text(max_size=12), st.integers(0, 120)), max_size=5))
+def test_an_answer_as_asked_for_reads_like_any_other(lines: list[tuple[str, int]]) -> None:
+    items = {"items": [{"name": name, "quantity": quantity} for name, quantity in lines]}
+    asked_for = json.dumps(items, separators=(",", ":"), ensure_ascii=False)
+    assert read_answer(asked_for) == read_answer(asked_for + "\n")
+
+
 @given(st.dictionaries(st.sampled_from(["Burger", "Small Fries", "Cola", "Hot Dog"]), st.integers(1, 9)))
 def test_reads_what_the_model_is_trained_to_write(counts: dict[str, int]) -> None:
     names = ["Burger", "Small Fries", "Cola", "Hot Dog"]

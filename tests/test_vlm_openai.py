@@ -425,10 +425,15 @@ async def test_a_batch_fails_with_its_members_error_when_all_have_ended() -> Non
 
 async def test_the_server_with_the_fewest_questions_is_asked() -> None:
     async with staged(silent) as slow, staged() as quick, engine_on(slow.url, quick.url) as engine:
+        answered = []
+
+        async def first(request_id: str) -> None:
+            answered.extend(await engine.generate([request_for(request_id)]))
+
         async with anyio.create_task_group() as group:
             for number in range(2):
-                group.start_soon(engine.generate, [request_for(f"held-{number}")])
-            await until(lambda: slow.held)
+                group.start_soon(first, f"first-{number}")
+            await until(lambda: slow.held and answered)
             for number in range(6):
                 await engine.generate([request_for(f"r{number}")])
             assert slow.held == len(slow.questions) == 1

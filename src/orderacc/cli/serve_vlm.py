@@ -45,7 +45,7 @@ def serve_vlm(
     from anyio import run, to_thread
 
     from orderacc.models.store import ModelStore
-    from orderacc.telemetry import configure_logs, prefer_event_loop
+    from orderacc.telemetry import configure_logs, loaded_things_spared, prefer_event_loop
     from orderacc.vlm.batcher import VlmBatcher
     from orderacc.vlm.genai import GenaiEngine
     from orderacc.vlm.genai_settings import DEFAULT_MAX_PIXELS
@@ -60,7 +60,8 @@ def serve_vlm(
     seat = EngineSeat(load(), make_engine=partial(to_thread.run_sync, load))
     batcher = VlmBatcher((seat,), max_batch_size=max_batch_size, queue_size=queue_size)
     settings = ServeSettings(model=info.label, host=host, port=port, token=token, max_pixels=DEFAULT_MAX_PIXELS)
-    run(_serve, batcher, settings)
+    with loaded_things_spared():
+        run(_serve, batcher, settings)
 
 
 async def _serve(batcher: VlmBatcher, settings: ServeSettings) -> None:

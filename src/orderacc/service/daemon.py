@@ -28,7 +28,7 @@ from orderacc.service.stations import StationSet
 from orderacc.service.storing import open_storing
 from orderacc.service.thinning import Throttle
 from orderacc.storage.lock import DataLock
-from orderacc.telemetry import get_logger
+from orderacc.telemetry import get_logger, loaded_things_spared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -114,9 +114,7 @@ async def run_daemon(
         hangups = resources.enter_context(anyio.open_signal_receiver(signal.SIGHUP)) if signals else None
         if config.storage is not None:
             resources.enter_context(DataLock(config.storage.data_dir))
-        menu = Menu.load(config.menu.file) if config.menu else None
-        await asyncio.to_thread(check_cameras, config)
-        runtime = await asyncio.to_thread(Runtime.load, config, menu)
+        runtime = await asyncio.to_thread(_load, config)
         results = resources.enter_context(VerdictLog(config.results.file if config.results else None))
         notifying = await asyncio.to_thread(Notifying.load, config.notify)
         opening = open_storing(config.storage, notifying.messages) if config.storage else None
@@ -146,6 +144,7 @@ async def run_daemon(
         )
         sink.serving = serving = Serving.of(config, stations, till.store, storing, runtime)
         notifying.show_in(serving)
+        resources.enter_context(loaded_things_spared())
         _log.info("started", stations=[station.id for station in config.stations], device=runtime.engine.device)
         try:
             async with anyio.create_task_group() as listening:
@@ -174,6 +173,11 @@ async def run_daemon(
     failed = stations.failed()
     _log.info("stopped", verdicts=results.written, failed=list(failed))
     return not failed
+
+
+def _load(config: Config) -> Runtime:
+    check_cameras(config)
+    return Runtime.load(config, Menu.load(config.menu.file) if config.menu else None)
 
 
 async def _tell(journal: Journal, notifying: Notifying, stations: StationSet, *, task_status: TaskStatus[None]) -> None:

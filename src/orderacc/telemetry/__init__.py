@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orderacc.telemetry.lag import LagSnapshot, LoopLag, prefer_event_loop
+from orderacc.telemetry.lag import LagSnapshot, LoopLag, loaded_things_spared, prefer_event_loop
 from orderacc.telemetry.logs import LogFormat, configure_logs, get_logger
 from orderacc.telemetry.redaction import redact, redact_text
 
@@ -12,6 +12,7 @@ __all__ = [
     "LoopLag",
     "configure_logs",
     "get_logger",
+    "loaded_things_spared",
     "prefer_event_loop",
     "redact",
     "redact_text",

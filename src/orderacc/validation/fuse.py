@@ -126,6 +126,9 @@ def fuse(answers: Sequence[FrameAnswer], menu: Menu | None = None) -> tuple[Seen
     second_witness = any(answer.detected for answer in answers)
     fused: dict[str, SeenItem] = {}
     for label, names in _groups(counts, menu):
+        boxed = label is not None and any(answer.detected.get(label) for answer in answers)
+        if not boxed and all(count.keys().isdisjoint(names) for count in counts):
+            continue
         knows = label is not None and second_witness
         views = [
             _View(

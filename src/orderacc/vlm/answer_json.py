@@ -14,6 +14,8 @@ from orderacc.vlm.answer_words import COUNT_EDGES, read_count, read_entry, tidy_
 
 _OPENING = re.compile(r"[\[{]")
 _TOKEN = re.compile(r"\s*(?:([{}\[\],:])|([\"'])|([^\s{}\[\],:\"']+))")
+_ASKED_FOR = re.compile(r'\{"items":\[(?:\{"name":"[^"\\“”„\n]+","quantity":\d{1,4}\}(?:,(?=\{)|(?=\])))*\]\}')
+_ASKED_FOR_LINE = re.compile(r'\{"name":"([^"]+)","quantity":(\d+)\}')
 _MAX_DEPTH = 16
 _AFTER_STRING = re.compile(r"\s*(?:[,:}\]]|$)")
 _QUOTES = str.maketrans("“”„", '"""')
@@ -207,6 +209,10 @@ def read_json(text: str) -> list[tuple[str, int]] | None:
     Returns:
         Names and quantities as they come, empty for an empty list; None when the text holds no such JSON.
     """
+    if _ASKED_FOR.fullmatch(text):
+        # What our own grammar lets through, in a tenth of the time.
+        lines = ((tidy_name(" ".join(name.split())), int(count)) for name, count in _ASKED_FOR_LINE.findall(text))
+        return [(name, count) for name, count in lines if name]
     reader = _Reader(text.translate(_QUOTES))
     reader.read()
     lists = [root for root in reader.roots if not root.single and (root.lines or root.empty)]
