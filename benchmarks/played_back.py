@@ -26,9 +26,6 @@ class Playback:
     folder: object
     happenings: list = field(default_factory=list)
 
-    def __post_init__(self):
-        self._book = FileOrders(self.folder / "orders.json")
-
     @classmethod
     def watch(cls, folder, runtime, orders):
         """Look at a video until so many orders have ended."""
@@ -57,9 +54,10 @@ class Playback:
         return [what for _, ended, what in self.happenings if ended]
 
     def station(self, runtime, name, policy):
-        """A station that saw this; its source is never opened. All stations share the orders, as in the daemon."""
+        """A station that saw this; its source is never opened."""
         source = VideoFileSource(self.folder / "station.mp4", name)
-        station = runtime.station(source, self._book, delivery=Delivery.LOSSLESS, speed=None)
+        book = FileOrders(self.folder / "orders.json")
+        station = runtime.station(source, book, delivery=Delivery.LOSSLESS, speed=None)
         station.epoch, station.policy = RECORDING_EPOCH, policy
         return station
 
@@ -113,20 +111,19 @@ def everything_seen(playback, names, first):
     }
 
 
-async def judge_all_at_once(runtime, playback, policy, seen, sink):
+async def judge_all_at_once(runtime, stations, seen, sink):
     """Every order at every station, as soon as there is room for it.
 
     Args:
         runtime: The models.
-        playback: Where it comes from.
-        policy: Of every station.
+        stations: By name.
         seen: From `everything_seen`.
         sink: Takes the verdicts.
     """
     pipeline = Pipeline(runtime.judge, runtime.batcher, sink)
 
     async def hand_over(name):
-        station = playback.station(runtime, name, policy)
+        station = stations[name]
         for evidence in seen[name]:
             pipeline.take(station, [evidence])
             await pipeline.room()

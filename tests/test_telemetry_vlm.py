@@ -24,10 +24,8 @@ def counted() -> BatcherStatistics:
         refused=2,
         expired=3,
         abandoned=4,
-        batches=17,
         retried=7,
         moved=5,
-        largest_batch=9,
         busy_s=36.0,
         waited_s=47.0,
         visual_tokens=9400,
@@ -38,6 +36,7 @@ def counted() -> BatcherStatistics:
         tpot_s=0.9,
         tpot_count=90,
     )
+    counters.batch_sizes.update({1: 9, 3: 2, 4: 1, 9: 5})
     counters.asked_by_station.update(a=100, b=10)
     counters.answered_by_station.update(a=85, b=9)
     counters.tokens_by_station.update(a=8500, b=900)
@@ -63,8 +62,15 @@ def test_every_figure_can_be_scraped() -> None:
         ("at_door",): 1,
         ("in_flight",): 3,
         ("pressure",): 0.5,
-        ("largest_batch",): 9,
-        ("batches_total",): 17,
+        ("batch_size_bucket", "1.0"): 9,
+        ("batch_size_bucket", "2.0"): 9,
+        ("batch_size_bucket", "4.0"): 12,
+        ("batch_size_bucket", "8.0"): 12,
+        ("batch_size_bucket", "16.0"): 17,
+        ("batch_size_bucket", "32.0"): 17,
+        ("batch_size_bucket", "+Inf"): 17,
+        ("batch_size_count",): 17,
+        ("batch_size_sum",): 64,
         ("retried_total",): 7,
         ("moved_total",): 5,
         ("visual_tokens_total",): 9400,

@@ -94,7 +94,7 @@ async def test_requests_gather_while_the_engine_is_busy_and_leave_in_order() -> 
         assert engine.batches == [["a"], ["b", "c", "d"], ["e"]]
         assert askers.outcomes == {name: name for name in "abcde"}
         statistics = batcher.statistics()
-        assert (statistics.answered, statistics.batches, statistics.largest_batch) == (5, 3, 3)
+        assert (statistics.answered, statistics.batches, statistics.batch_sizes) == (5, 3, {1: 2, 3: 1})
         assert (statistics.waiting, statistics.in_flight) == (0, 0)
         group.cancel_scope.cancel()
 

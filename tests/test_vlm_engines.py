@@ -16,6 +16,7 @@ from orderacc.testing import EngineFault, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.engine import VlmAnswer, VlmRequest
 from orderacc.vlm.seat import EnginePolicy, EngineSeat, Role
+from orderacc.vlm.seated import MORE_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -221,6 +222,25 @@ async def test_an_engine_out_of_memory_is_given_smaller_batches() -> None:
         assert askers.outcomes == {name: name for name in "abcdefgh"}
         assert [len(batch) for batch in names(one)] == [4, 1, 1, 1, 1, 2, 2]
         group.cancel_scope.cancel()
+
+
+async def test_batches_grow_again_when_memory_is_back() -> None:
+    short = True
+    one = engine(fault=lambda requests: EngineFault.OUT_OF_MEMORY if short and len(requests) > 1 else None)
+    seat = EngineSeat(one, max_batch_size=3)
+    async with serving([seat], policy=QUICK) as askers:
+        await askers.ask("a", "b", "c")
+        await until(lambda: len(askers.outcomes) == 3)
+        short = False
+        for number in range(2 * MORE_AFTER):
+            group = [f"{number}-{member}" for member in range(3)]
+            await askers.ask(*group)
+            await until(lambda group=group: all(name in askers.outcomes for name in group))
+        sizes = [len(batch) for batch in names(one)]
+        assert sizes[:4] == [3, 1, 1, 1]
+        assert max(sizes[4:]) == 3
+        assert sizes[-1] == 3
+        assert sizes[4:14] == [1] * 10
 
 
 async def test_a_hung_engine_is_replaced_and_nobody_notices_more_than_a_wait() -> None:

@@ -38,6 +38,7 @@ class Evidence:
         opened_at: Frame time at which the counter became occupied by this order, seconds.
         closed_at: Frame time at which it ended, seconds.
         closed_by: `empty`, `swap`, `idle`, `too_long` or `end_of_stream`.
+        selection_ms: Time it took to see that it ended and to choose the frames; None where nobody measured it.
     """
 
     visit_id: str
@@ -48,3 +49,4 @@ class Evidence:
     opened_at: float
     closed_at: float
     closed_by: str
+    selection_ms: float | None = None

@@ -80,7 +80,7 @@ class Timings:
     """Where an order's time went, in milliseconds; None where a step did not run.
 
     Attributes:
-        selection: Choosing the evidence.
+        selection: Seeing that it ended and choosing the evidence.
         queue: Waiting for the vision language model.
         vlm: The model's own time.
         validation: Fusing and judging.

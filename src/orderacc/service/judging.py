@@ -160,7 +160,8 @@ class OrderJudge:
         """
         at = wall_time(epoch, evidence.closed_at)
         verdict = await self._judge(evidence, book, at, _Case(early, policy, Heard() if heard is None else heard))
-        timings = replace(verdict.timings, order_end_to_verdict=(time.monotonic() - closed) * 1000)
+        took = (time.monotonic() - closed) * 1000
+        timings = replace(verdict.timings, selection=evidence.selection_ms, order_end_to_verdict=took)
         return self._signed(replace(verdict, timings=timings), evidence, epoch)
 
     async def foresee(

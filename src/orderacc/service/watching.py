@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
@@ -127,8 +128,10 @@ async def _look(station: Station, frame: Frame) -> tuple[list[Evidence], Outlook
         station.progress(frame.at)
     if station.film is not None and station.film.wants(frame.at):
         await asyncio.to_thread(station.film.take, candidate.frame)
+    began = time.perf_counter()
     ended = eyes.tracker.observe(observation, candidate if candidate.score > 0 else None)
-    ended = [eyes.moments.settled(evidence) for evidence in ended]
+    took = (time.perf_counter() - began) * 1000
+    ended = [replace(eyes.moments.settled(evidence), selection_ms=took) for evidence in ended]
     tracker = eyes.tracker
     station.latest.show(Look(candidate.frame, candidate.detections, tracker.open_number, tracker.open_since))
     return ended, eyes.moments.see(observation, eyes.tracker)

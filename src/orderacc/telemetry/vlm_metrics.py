@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from orderacc.telemetry.families import unlabelled
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 STATES: Final = ("ready", "resting", "probing", "replacing", "gone")
 """Values of the label `state`; exactly one of them is 1."""
 
+BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32)
+
 _GAUGES: Final[Mapping[str, tuple[str, Callable[[BatcherStatistics], float]]]] = {
     "waiting": ("Pictures in the queue.", lambda now: now.waiting),
     "at_door": ("Pictures that wait for room in the queue.", lambda now: now.at_door),
     "in_flight": ("Pictures the engines hold.", lambda now: now.in_flight),
     "pressure": ("Share of the queue that is taken.", lambda now: now.pressure),
-    "largest_batch": ("Most pictures in one call so far.", lambda now: now.largest_batch),
 }
 
 _COUNTERS: Final[Mapping[str, tuple[str, Callable[[BatcherStatistics], float]]]] = {
-    "batches": ("Calls of the engines.", lambda now: now.batches),
     "retried": ("Pictures asked about again alone after their batch failed.", lambda now: now.retried),
     "moved": ("Pictures taken back from an engine to be asked about elsewhere or again.", lambda now: now.moved),
     "visual_tokens": ("Tokens of the pictures that were answered.", lambda now: now.visual_tokens),
@@ -84,12 +84,21 @@ class VlmMetrics(Collector):
         for name, (text, timed) in _TIMES.items():
             count, seconds = timed(now)
             yield SummaryMetricFamily(f"orderacc_vlm_{name}", text, count_value=count, sum_value=seconds)
+        yield _batch_sizes(now)
         outcomes = CounterMetricFamily("orderacc_vlm_requests", "Pictures asked about, by outcome.", labels=["outcome"])
         for outcome, ended in _OUTCOMES.items():
             outcomes.add_metric([outcome], ended(now))
         yield outcomes
         yield from _by_station(now)
         yield from _by_engine(now.engines)
+
+
+def _batch_sizes(now: BatcherStatistics) -> Metric:
+    up_to = [(f"{most}.0", sum(n for size, n in now.batch_sizes.items() if size <= most)) for most in BATCH_BUCKETS]
+    pictures = sum(size * calls for size, calls in now.batch_sizes.items())
+    return HistogramMetricFamily(
+        "orderacc_vlm_batch_size", "Pictures in one call.", buckets=[*up_to, ("+Inf", now.batches)], sum_value=pictures
+    )
 
 
 def _by_station(now: BatcherStatistics) -> Iterator[Metric]:

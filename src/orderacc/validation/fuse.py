@@ -32,7 +32,7 @@ confidence runs from 0.5 to 1 with the share of frames that show this count.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from orderacc.domain.menus import fold_name
@@ -74,7 +74,7 @@ class FrameAnswer:
     complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _View:
     """One frame's say about one group: the model's counts by name, and the detector's boxes if it knows the group."""
 
@@ -82,22 +82,16 @@ class _View:
     places: tuple[Box, ...] | None
     at: float
     complete: bool
+    boxes: int | None = field(init=False)
+    total: int = field(init=False)
+    supported: bool = field(init=False)
+    vote: float = field(init=False)
 
-    @property
-    def boxes(self) -> int | None:
-        return None if self.places is None else len(self.places)
-
-    @property
-    def total(self) -> int:
-        return sum(self.said)
-
-    @property
-    def supported(self) -> bool:
-        return self.total == self.boxes and (self.complete or self.total > 0)
-
-    @property
-    def vote(self) -> float:
-        return 1.0 if self.boxes is None or self.supported else 0.5
+    def __post_init__(self) -> None:
+        self.boxes = None if self.places is None else len(self.places)
+        self.total = sum(self.said)
+        self.supported = self.total == self.boxes and (self.complete or self.total > 0)
+        self.vote = 1.0 if self.boxes is None or self.supported else 0.5
 
     def order(self) -> tuple[float, tuple[int, ...], int]:
         return self.at, self.said, self.boxes or 0

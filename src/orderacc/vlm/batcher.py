@@ -245,8 +245,7 @@ class VlmBatcher:
 
     async def _attempt(self, engine: SeatedEngine, batch: list[Ticket]) -> EngineError | None:
         counters, began = self._counters, time.monotonic()
-        counters.batches += 1
-        counters.largest_batch = max(counters.largest_batch, len(batch))
+        counters.batch_sizes[len(batch)] += 1
         try:
             answers = await engine.ask([ticket.request for ticket in batch])
         except EngineError as error:

@@ -35,6 +35,10 @@ BLAMELESS: Final = REQUESTS_FAULT | {"refused"}
 LOSING: Final = frozenset({"engine_hung", "engine_closed"})
 """Codes after which an engine is of no use any more."""
 
+MORE_AFTER: Final = 20
+"""Full batches in a row after which an engine that ran out of memory is given one request more: what took its memory
+may have gone."""
+
 MOST_LEAVING: Final = 2
 """Engines that hang and still hold their memory; no further one is made while there are so many."""
 
@@ -79,7 +83,8 @@ class SeatedEngine:
         self.parallel = seat.parallel
         self.calls = 0
         self._in_flight = 0
-        self._most = seat.max_batch_size
+        self._most = self._most_ever = seat.max_batch_size
+        self._full_batches = 0
         self._make_engine = seat.make_engine
         self._engine: VlmEngine | None = seat.engine
         self._policy = policy
@@ -148,6 +153,7 @@ class SeatedEngine:
             raise
         else:
             self._recovered()
+            self._grow(len(answers))
             self._answered += len(answers)
             return answers
         finally:
@@ -222,7 +228,7 @@ class SeatedEngine:
             return
         self._failures[error.code] += 1
         if error.code == "out_of_memory" and requests > 1:
-            self._most = requests // 2
+            self._most, self._full_batches = requests // 2, 0
         if error.code in LOSING:
             self._hung += error.code == "engine_hung"
             if engine is self._engine:
@@ -233,6 +239,13 @@ class SeatedEngine:
             _log.warning("engine_resting", engine=self.name, code=error.code, error=error.message)
         if probing:
             self._audience.engine_disappointed(error)
+
+    def _grow(self, answers: int) -> None:
+        if self._most == self._most_ever or self._most is None or answers < self._most:
+            return
+        self._full_batches += 1
+        if self._full_batches == MORE_AFTER:
+            self._most, self._full_batches = self._most + 1, 0
 
     def _recovered(self) -> None:
         if self._breaker.circuit is not Circuit.CLOSED:

@@ -61,10 +61,9 @@ class BatcherStatistics:
         refused: Requests of low priority that found no room, or had to leave it.
         expired: Requests whose deadline passed first.
         abandoned: Requests whose asker went away first.
-        batches: Calls of the engines, retries included.
         retried: Requests asked again alone after their batch failed.
         moved: Requests taken back from an engine that failed or hung, to be asked again.
-        largest_batch: Most requests in one call.
+        batch_sizes: Calls of the engines, retries included, by how many requests they held.
         busy_s: Seconds the engines were at work.
         waited_s: Seconds answered requests waited until the call that answered them, added up.
         visual_tokens: Tokens of the answered requests' pictures.
@@ -90,10 +89,9 @@ class BatcherStatistics:
     refused: int
     expired: int
     abandoned: int
-    batches: int
     retried: int
     moved: int
-    largest_batch: int
+    batch_sizes: Mapping[int, int]
     busy_s: float
     waited_s: float
     visual_tokens: int
@@ -108,6 +106,11 @@ class BatcherStatistics:
     tokens_by_station: Mapping[str, int]
     engines: tuple[EngineStatistics, ...]
 
+    @property
+    def batches(self) -> int:
+        """Calls of the engines, retries included."""
+        return sum(self.batch_sizes.values())
+
 
 @dataclass(slots=True)
 class BatcherCounters:
@@ -119,10 +122,9 @@ class BatcherCounters:
     refused: int = 0
     expired: int = 0
     abandoned: int = 0
-    batches: int = 0
     retried: int = 0
     moved: int = 0
-    largest_batch: int = 0
+    batch_sizes: Counter[int] = field(default_factory=Counter)
     busy_s: float = 0.0
     waited_s: float = 0.0
     visual_tokens: int = 0

@@ -50,9 +50,8 @@ def view_window(frame_size: tuple[int, int], boxes: Sequence[Box], view_size: tu
 def render_view(image: Image, window: Box, view_size: tuple[int, int]) -> Image:
     """Cut the window out and shrink it.
 
-    Neighbouring pixels are averaged: by halvings, which are vectorised in OpenCV, and one linear step to twice the
-    result's size. That takes 0.7 ms for a 720p frame instead of the 2.7 of OpenCV's `INTER_AREA` and is 0.8 of 255
-    levels away from it (root mean square).
+    Halvings, which average four pixels to one and are vectorised in OpenCV, and what is left in one linear step: 0.4 ms
+    for a 720p frame instead of the 2.7 of OpenCV's `INTER_AREA`, and 1.0 of 255 levels away from it (root mean square).
 
     Args:
         image: BGR uint8 [H, W, 3].
@@ -66,19 +65,9 @@ def render_view(image: Image, window: Box, view_size: tuple[int, int]) -> Image:
 
     crop = image[round(window.y1) : round(window.y2), round(window.x1) : round(window.x2)]
     width, height = view_size
-    if crop.shape[1] < width:
-        scaled = cv2.resize(crop, view_size, interpolation=cv2.INTER_CUBIC)
-    else:
-        while crop.shape[1] >= 4 * width and crop.shape[0] >= 4 * height:
-            crop = _halved(crop)
-        scaled = _halved(cv2.resize(crop, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR))
-    result: Image = cv2.cvtColor(scaled, cv2.COLOR_BGR2RGB)
-    return result
-
-
-def _halved(image: Image) -> Image:
-    import cv2
-
-    height, width = image.shape[0] // 2, image.shape[1] // 2
-    result: Image = cv2.resize(image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+    method = cv2.INTER_CUBIC if crop.shape[1] < width else cv2.INTER_LINEAR
+    while crop.shape[1] >= 2 * width and crop.shape[0] >= 2 * height:
+        half = ((crop.shape[1] + 1) // 2, (crop.shape[0] + 1) // 2)
+        crop = cv2.resize(crop, half, interpolation=cv2.INTER_LINEAR)
+    result: Image = cv2.cvtColor(cv2.resize(crop, view_size, interpolation=method), cv2.COLOR_BGR2RGB)
     return result
