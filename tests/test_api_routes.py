@@ -338,6 +338,7 @@ async def test_health_says_what_is_wrong_and_503_when_nothing_is_seen() -> None:
         assert (await door.get("/healthz")).json == {"status": "ok"}
         await door.stage.show("front", 2)
         await door.stage.show("back", 2)
+        await until(lambda: {str(one.phase) for one in door.stage.stations.health().values()} == {"running"})
         health = await door.get("/health")
         assert (health.status, health.json["status"]) == (200, "ok")
         assert set(health.json["components"]) == {"model", "loop", "station:front", "station:back"}
@@ -359,6 +360,7 @@ async def test_metrics_are_what_prometheus_reads() -> None:
     async with opened(detector=StagedDetector()) as door:
         door.serving.judged(verdict(1))
         await door.stage.show("front", ORDER_FRAMES)
+        await until(lambda: str(door.stage.stations.health()["front"].phase) == "running")
         await door.get("/v1/nowhere")
         answer = await door.get("/metrics")
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"

@@ -138,7 +138,7 @@ def answered(engine_busy, *, at_work=0, batches=0, count=0, waited=0.0, waiting=
     return replace(
         whole,
         answered=count,
-        batches=batches,
+        batch_sizes={4: batches},
         busy_s=engine_busy,
         waited_s=waited,
         waiting=waiting,
