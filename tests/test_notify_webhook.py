@@ -210,6 +210,29 @@ class TestPump:
             assert there.forged == 0
             assert await journal.outbox.counts() == {("pos", "delivered"): 120}
 
+    async def test_what_comes_while_the_outbox_is_looked_into_is_not_left(self, tmp_path):
+        async with Journal.open(tmp_path / "journal.db") as journal, receiver() as there:
+            outbox, looking, go_on = journal.outbox, anyio.Event(), anyio.Event()
+
+            class SlowToTell:
+                def __getattr__(self, name):
+                    return getattr(outbox, name)
+
+                async def due(self, *about):
+                    found = await outbox.due(*about)
+                    looking.set()
+                    await go_on.wait()
+                    return found
+
+            async with pumping(SlowToTell(), there.url) as pump:
+                await looking.wait()
+                await outbox.add([message(1)])
+                async with anyio.create_task_group() as group:
+                    group.start_soon(pump.settled)
+                    await anyio.wait_all_tasks_blocked()
+                    go_on.set()
+                assert there.keys == [message(1).key]
+
     @pytest.mark.parametrize("fault", [answers(500), answers(503, Retry_After="0"), answers(401), hangs])
     async def test_a_receiver_that_recovers_gets_everything_once(self, tmp_path, fault):
         async with Journal.open(tmp_path / "journal.db") as journal, receiver(fault) as there:

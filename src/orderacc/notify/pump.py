@@ -151,7 +151,7 @@ class Pump:
         self._rest_until = 0.0
         self._at_rest = False
         self._news = anyio.Event()
-        self._idle = anyio.Event()
+        self._settling: list[anyio.Event] = []
         self._now = SinkStatistics(sink.name)
 
     @property
@@ -171,9 +171,10 @@ class Pump:
         """Wait until nothing is left that could be sent now: the outbox is empty, or the receiver is at rest."""
         if self._at_rest:
             return
-        self._idle = anyio.Event()
+        settled = anyio.Event()
+        self._settling.append(settled)
         self.wake()
-        await self._idle.wait()
+        await settled.wait()
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Send until cancelled; whatever is wrong with the receiver or the outbox, nothing is raised."""
@@ -194,11 +195,13 @@ class Pump:
         """Send what can be sent now, or wait until something can."""
         await self._sleep(self._rest_until - anyio.current_time())
         self._news = anyio.Event()
+        # Who asks from here on may have put something into the outbox that this look does not find.
+        asked_before = len(self._settling)
         due = await self._outbox.due(self._sink.name, self._clock(), BATCH)
         await self._count_backlog()
         if not due:
             soonest = await self._outbox.next_due(self._sink.name)
-            self._idle.set()
+            self._settled(asked_before)
             with anyio.move_on_after(POLL if soonest is None else min(POLL, max(0.0, soonest - self._clock()))):
                 await self._news.wait()
             return
@@ -298,11 +301,16 @@ class Pump:
         if rest <= 0:
             return
         self._at_rest = True
-        self._idle.set()
+        self._settled(len(self._settling))
         try:
             await anyio.sleep(rest)
         finally:
             self._at_rest = False
+
+    def _settled(self, first: int) -> None:
+        for one in self._settling[:first]:
+            one.set()
+        del self._settling[:first]
 
     async def _count_backlog(self) -> None:
         pending, oldest = await self._outbox.backlog(self._sink.name)
