@@ -1,8 +1,9 @@
-"""Shared by the benchmarks: recorded counters, rendered once and kept between runs."""
+"""Shared by the benchmarks: recorded counters, rendered once and kept between runs, and a process as the daemon's."""
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from orderacc.simulator.random_script import random_script
 from orderacc.simulator.video import record
+from orderacc.telemetry import prefer_event_loop
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,12 @@ def recorded(recordings: Path):
         return folder
 
     return make
+
+
+@pytest.fixture
+def as_in_the_daemon():
+    """Other threads give way to the loop as they do there."""
+    before = sys.getswitchinterval()
+    prefer_event_loop()
+    yield
+    sys.setswitchinterval(before)

@@ -21,7 +21,6 @@ from orderacc.orders.memory import OrderStore
 from orderacc.service.ledger import RecentLedger
 from orderacc.service.videos import Videos
 from orderacc.storage.journal import Journal
-from orderacc.telemetry.lag import prefer_event_loop
 from schema_door import NothingToJudge
 from staged_detector import StagedDetector
 
@@ -77,14 +76,6 @@ async def bare(bodies: dict[str, bytes]) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
-
-
-@pytest.fixture
-def as_in_the_daemon():
-    before = sys.getswitchinterval()
-    prefer_event_loop()
-    yield
-    sys.setswitchinterval(before)
 
 
 @pytest.mark.usefixtures("as_in_the_daemon")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from orderacc.domain.orders import Item
 from orderacc.domain.verdicts import FrameRef, ModelVersions, SeenItem, Verdict
 from orderacc.storage.journal import Journal
 from orderacc.storage.records import OutboxMessage
-from orderacc.telemetry.lag import prefer_event_loop
 
 VERDICTS = 2000
 MOST_LAG_MS = 10.0
@@ -74,15 +72,6 @@ async def record(journal: Journal, first: int, count: int, took: list[float], pa
         await journal.record(said, messages)
         took.append((time.perf_counter() - before) * 1000)
         await asyncio.sleep(pause)
-
-
-@pytest.fixture
-def as_in_the_daemon():
-    """Other threads give way to the loop as they do there."""
-    before = sys.getswitchinterval()
-    prefer_event_loop()
-    yield
-    sys.setswitchinterval(before)
 
 
 @pytest.mark.usefixtures("as_in_the_daemon")

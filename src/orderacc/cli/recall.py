@@ -22,7 +22,7 @@ LONGEST_LINK: Final = 7 * 24 * 3600
 
 @app.command()
 def recall(
-    verdict_id: Annotated[str, typer.Argument(metavar="VERDICT_ID", help="A verdict's id, e.g. drive-1-000042.")],
+    verdict_id: Annotated[str, typer.Argument(metavar="VERDICT_ID", help="A verdict's id, e.g. drive-1-1795260583.")],
     stations: Annotated[
         Path, typer.Option("--stations", help="The configuration, e.g. stations.yaml.", exists=True, dir_okay=False)
     ],
@@ -39,7 +39,7 @@ def recall(
     The video is the order's clip, or is made of its frames. What still waits for the object store is found too. A
     verdict whose evidence was not stored, or is not kept any more, comes from the journal.
 
-    Example: orderacc recall drive-1-000042 --stations stations.yaml
+    Example: orderacc recall drive-1-1795260583 --stations stations.yaml
     """
     import json
 

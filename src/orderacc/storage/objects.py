@@ -1,6 +1,6 @@
 """Whoever keeps objects: pictures, clips and verdicts, each under a key.
 
-A key is `kind/visit/name`, such as `selected/drive-1-000042/0.jpg`. The kinds are `frames` (an order's clip),
+A key is `kind/visit/name`, such as `selected/drive-1-1795260583/0.jpg`. The kinds are `frames` (an order's clip),
 `selected` (the frames it was judged by) and `results` (its verdicts); the visit's own id keeps orders apart whose
 numbers repeat.
 """
