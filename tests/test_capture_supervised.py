@@ -6,6 +6,7 @@ import asyncio
 import gc
 import math
 import random
+import threading
 import time
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -128,6 +129,29 @@ async def test_frames_come_and_the_station_runs() -> None:
     assert station.over
     assert station.path == ["starting", "running", "shutting_down", "stopped"]
     assert station.camera.open == 0
+
+
+async def test_the_first_frame_makes_the_station_run_however_slow_its_thread_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loop may act on what a thread told it before that thread goes on."""
+    monkeypatch.setattr("orderacc.capture.supervisor.TICK", 3600.0)
+    loop = asyncio.get_running_loop()
+    tell = loop.call_soon_threadsafe
+
+    def tell_and_be_held_up(callback: Callable[..., object], *args: object, **options: object) -> asyncio.Handle:
+        handle = tell(callback, *args, **options)
+        if threading.current_thread().name.startswith("frames-"):
+            acted = threading.Event()
+            # Two rounds of the loop later whoever was woken has looked.
+            tell(lambda: loop.call_soon(lambda: loop.call_soon(acted.set)))
+            acted.wait(10)
+        return handle
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", tell_and_be_held_up)
+    async with watched() as station:
+        await station.give()
+        assert station.phase is StationPhase.RUNNING
 
 
 async def test_a_camera_without_orders_or_movement_is_left_alone() -> None:

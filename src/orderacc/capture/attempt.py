@@ -171,13 +171,14 @@ class Attempt:
     def _note(self, frame: Frame) -> None:
         now = self._clock()
         self._arrivals.append(now)
-        if self._newest is None:
+        before, self._newest = self._newest, (now, frame.at)
+        if before is None:
             self._first = (now, frame.at)
+            # After what is told of: the loop may look before this thread goes on.
             self._loop.call_soon_threadsafe(self._news)
         else:
-            came, at = self._newest
+            came, at = before
             self._jitter += (abs((now - came) - (frame.at - at)) - self._jitter) * SMOOTHING
-        self._newest = (now, frame.at)
 
     def _over(self) -> None:
         self.mailbox.close()
