@@ -6,6 +6,7 @@ run, so that other work on the machine weighs on both alike.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import statistics
 import time
@@ -17,8 +18,10 @@ import anyio
 import numpy as np
 import pytest
 
-from orderacc.config import JudgingConfig
+from bare_model import BareModel
+from orderacc.config import JudgingConfig, VlmConfig
 from orderacc.errors import EngineError
+from orderacc.models.runtime import usable_cores
 from orderacc.perception.letterbox import shrink
 from orderacc.service.asking import AskPolicy
 from orderacc.service.results import VerdictLog
@@ -32,7 +35,7 @@ from played_back import Playback, brighter, everything_seen, judge_all_at_once, 
 
 SEED = int(os.environ.get("ORDERACC_BENCH_SEEDS", "910000").partition("-")[0])
 ORDERS_RECORDED = int(os.environ.get("ORDERACC_BENCH_ORDERS", "50"))
-ORDERS = 6
+ORDERS = 12
 STATIONS = 8
 ROUNDS = int(os.environ.get("ORDERACC_BENCH_ROUNDS", "3"))
 EVERY_FRAME = AskPolicy(adaptive=False, early_look=False)
@@ -42,7 +45,7 @@ pytestmark = pytest.mark.timeout(3600)
 
 @pytest.fixture
 def runtime():
-    loaded = Runtime.load(JudgingConfig())
+    loaded = Runtime.load(JudgingConfig(vlm=VlmConfig(threads=1)))
     yield loaded
     anyio.run(loaded.aclose)
 
@@ -111,8 +114,10 @@ class Clock:
         return time.process_time() - self._cpu, time.perf_counter() - self._wall
 
 
-def test_batches_against_one_at_a_time(runtime, question, benchmark):
+@pytest.mark.parametrize("threads", sorted({1, usable_cores()}))
+def test_batches_against_one_at_a_time(threads, question, benchmark):
     """So many askers at once, who are answered in batches, or one after the other."""
+    runtime = Runtime.load(JudgingConfig(vlm=VlmConfig(threads=threads)))
     menus = {
         "short": NAMES[:4],
         "demo": NAMES,
@@ -138,9 +143,10 @@ def test_batches_against_one_at_a_time(runtime, question, benchmark):
             for count in askers:
                 rounds = [(await round_of(names, count, 16), await round_of(names, count, 1)) for _ in range(ROUNDS)]
                 figures[menu, count] = rounds
+        await runtime.aclose()
 
     benchmark.pedantic(anyio.run, args=(measure,), rounds=1, iterations=1)
-    print("\nprompt   tokens  askers   batched/s  alone/s   gain by wall, by CPU")
+    print(f"\non {threads} threads\nprompt   tokens  askers   batched/s  alone/s   gain by wall, by CPU")
     for (menu, count), rounds in figures.items():
         wall = statistics.median(alone[1] / batched[1] for batched, alone in rounds)
         cpu = statistics.median(alone[0] / batched[0] for batched, alone in rounds)
@@ -151,10 +157,10 @@ def test_batches_against_one_at_a_time(runtime, question, benchmark):
 
 @pytest.mark.parametrize("way", ["three frames", "adaptive"])
 def test_the_whole_daemon_against_the_bare_model(runtime, playback, tmp_path, way, benchmark):
-    """Eight stations whose orders end all at once, and the very questions they ask put to the model directly."""
+    """Eight stations whose orders end all at once, and the very questions they ask put to the runtime directly."""
     policy = {"three frames": EVERY_FRAME, "adaptive": AskPolicy(early_look=False)}[way]
     names = [f"station-{number}" for number in range(STATIONS)]
-    generate = runtime.engine.generate
+    generate, model = runtime.engine.generate, BareModel(threads=1)
     asked, verdicts = [], []
 
     async def overheard(requests):
@@ -180,12 +186,11 @@ def test_the_whole_daemon_against_the_bare_model(runtime, playback, tmp_path, wa
             runtime.engine.generate = generate
             return clock.read()
 
-    async def bare(size, turn):
-        # Seen a second time, pictures would be cheaper.
+    def bare(size, turn):
         requests = [replace(one, image=brighter(one.image, 1 + turn)) for one in asked]
         clock = Clock()
         for first in range(0, len(requests), size):
-            await generate(requests[first : first + size])
+            model.generate(requests[first : first + size])
         return clock.read()
 
     rounds, sizes = [], {}
@@ -193,10 +198,10 @@ def test_the_whole_daemon_against_the_bare_model(runtime, playback, tmp_path, wa
     async def measure():
         await daemon(1)
         for turn, size in enumerate((4, 8, 16, 8, 16, 4)):
-            sizes.setdefault(size, []).append((await bare(size, turn))[0])
+            sizes.setdefault(size, []).append((await asyncio.to_thread(bare, size, turn))[0])
         best = min(sizes, key=lambda size: sum(sizes[size]))
         turns = range(1, 2 * ROUNDS + 1)
-        rounds.extend([(await daemon(20 * turn), await bare(best, turn)) for turn in turns])
+        rounds.extend([(await daemon(20 * turn), await asyncio.to_thread(bare, best, turn)) for turn in turns])
 
     with loaded_things_spared():  # as the daemon does
         benchmark.pedantic(anyio.run, args=(measure,), rounds=1, iterations=1)
