@@ -11,9 +11,12 @@ import pytest
 
 import ports
 from orderacc.cli import main
+from orderacc.config import load_config
+from orderacc.notify.mqtt import MqttSink
+from orderacc.notify.sink import DELIVERED, Delivery
 from orderacc.storage.journal import FILE_NAME, Journal
 from orderacc.storage.records import OutboxMessage
-from receivers import SECRET, answers, eventually, receiver, takes
+from receivers import SECRET, answers, broker, eventually, receiver, subscriber, takes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,6 +135,39 @@ async def test_a_word_to_every_receiver(tmp_path, status, capsys):
     assert codes == [0 if status == 204 else 1]
     said = "delivered" if status == 204 else "failed: answered 500"
     assert capsys.readouterr().out == f"pos: {said}\n"
+
+
+@pytest.mark.anyio
+async def test_a_word_to_a_broker_disturbs_no_daemon(tmp_path, capsys):
+    path, port = tmp_path / "stations.yaml", ports.free_port()
+    path.write_text(
+        "stations: [{id: a, source: {type: simulator}}]\nstorage: {data_dir: data}\n"
+        f"notify: {{store: store-17, mqtt: {{host: 127.0.0.1, port: {port}, client_id: box-1}}}}\n"
+    )
+    said = load_config(path).notify
+    assert said is not None
+    assert said.mqtt is not None
+    daemon = MqttSink(said.mqtt, said.store)
+    with broker(tmp_path, port):
+        async with subscriber(port) as hearer, anyio.create_task_group() as group:
+            await group.start(daemon.run)
+            assert await daemon.deliver(Delivery("1", "before", b"{}")) is DELIVERED
+            codes: list[int] = []
+            command = Thread(target=lambda: codes.append(notify("test", "--stations", str(path))))
+            command.start()
+            await eventually(lambda: not command.is_alive())
+            assert await daemon.deliver(Delivery("2", "behind", b"{}")) is DELIVERED
+            await eventually(lambda: hearer.last("orderacc/behind/verdict"))
+            availability = [payload for topic, payload, _ in hearer.heard if topic == "orderacc/availability"]
+            group.cancel_scope.cancel()
+    assert codes == [0]
+    assert capsys.readouterr().out == "mqtt: delivered\n"
+    assert [topic.split("/")[1] for topic, _, _ in hearer.heard if topic.endswith("/verdict")] == [
+        "before",
+        "test",
+        "behind",
+    ]
+    assert availability == [b"online"]
 
 
 def test_a_word_to_nobody(tmp_path, capsys):

@@ -111,6 +111,8 @@ def send_test(
 ) -> None:
     """Send every receiver a message of the type `test`, past the outbox; exit 1 if one does not take it.
 
+    The daemon goes on meanwhile: to a broker this comes as another client, named like it with `-test` behind.
+
     Example: orderacc notify test --stations stations.yaml
     """
     import anyio
@@ -138,7 +140,7 @@ async def _send_tests(config: NotifyConfig, only: str | None) -> dict[str, Outco
     from orderacc.notify.pump import json_bytes
     from orderacc.service.notifying import make_sinks
 
-    sinks = {one.name: one for one in make_sinks(config)[0]}
+    sinks = {one.name: one for one in make_sinks(config, guest=True)[0]}
     if only is not None and only not in sinks:
         raise NotifyError(f"there is no receiver {only!r}; there are: {', '.join(sinks)}", code="no_such_sink")
     key = f"{config.store}/test/{uuid4().hex}"

@@ -106,7 +106,8 @@ class MqttConfig(SinkSection):
     """What topics begin with: `TOPIC/STATION/verdict`, `TOPIC/STATION/state` (retained) and `TOPIC/availability`
     (retained, `online` or `offline`)."""
     client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
-    """Name of this client at the broker, one of its own for every box; by default `orderacc-` and the store's name."""
+    """Name of this client at the broker, one of its own for every box; by default `orderacc-` and the store's name.
+    `orderacc notify test` comes under this name with `-test` behind."""
     keepalive_sec: Annotated[int, Field(ge=2, le=3600)] = 15
     """A connection that is silent for one and a half times as long is dead."""
     timeout_sec: Interval = 10.0

@@ -39,11 +39,16 @@ class MqttSink:
         config: Which broker, who we are, and what topics begin with.
         store: Name of the restaurant.
         tls: For encryption, from `tls_context`; None for none.
+        guest: Come beside the one who is there under this name, as `NAME-test`, and say nothing of our availability:
+            of two clients with one name a broker keeps the last.
     """
 
-    def __init__(self, config: MqttConfig, store: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, config: MqttConfig, store: str, tls: ssl.SSLContext | None = None, *, guest: bool = False
+    ) -> None:
         self._config = config
-        self._identifier = config.client_id or f"orderacc-{store}"
+        self._identifier = (config.client_id or f"orderacc-{store}") + ("-test" if guest else "")
+        self._availability = None if guest else f"{config.topic}/availability"
         self._tls = tls
         self._statuses = frozenset(config.statuses)
         self._states: dict[str, bytes] = {}
@@ -99,7 +104,8 @@ class MqttSink:
             await self._publish_state(self._connection, station_id, state)
 
     async def _stay(self, connection: BrokerConnection, waits: Backoff) -> None:
-        await connection.publish(self._availability, b"online", retain=True)
+        if self._availability is not None:
+            await connection.publish(self._availability, b"online", retain=True)
         waits.reset()
         self._trouble = "the connection was lost"
         _log.info("broker_connected", sink=self.name, host=self._config.host)
@@ -131,7 +137,7 @@ class MqttSink:
             del self._states[station_id]
 
     async def _leave(self, connection: BrokerConnection) -> None:
-        if not connection.lost.is_set():
+        if self._availability is not None and not connection.lost.is_set():
             with anyio.move_on_after(FAREWELL):
                 await self._publish(connection, self._availability, b"offline", retain=True)
         await connection.aclose()
@@ -141,10 +147,6 @@ class MqttSink:
         if trouble != self._trouble:
             _log.warning("broker_lost", sink=self.name, reason=trouble)
         self._trouble = trouble
-
-    @property
-    def _availability(self) -> str:
-        return f"{self._config.topic}/availability"
 
 
 def tls_context(config: MqttConfig) -> ssl.SSLContext | None:

@@ -36,11 +36,11 @@ class BrokerConnection:
     Args:
         config: Which broker, and who we are.
         identifier: Our name there.
-        will: Topic the broker says `offline` on when it loses us.
+        will: Topic the broker says `offline` on when it loses us; None for nothing.
         tls: For encryption; None for none.
     """
 
-    def __init__(self, config: MqttConfig, identifier: str, will: str, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, config: MqttConfig, identifier: str, will: str | None, tls: ssl.SSLContext | None) -> None:
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[None] = self._loop.create_future()
@@ -51,7 +51,8 @@ class BrokerConnection:
         )
         client.connect_timeout = min(config.timeout_sec, LONGEST_CONNECT)
         client.max_inflight_messages_set(config.max_in_flight + 1)
-        client.will_set(will, b"offline", AT_LEAST_ONCE, retain=True)
+        if will is not None:
+            client.will_set(will, b"offline", AT_LEAST_ONCE, retain=True)
         if config.user is not None:
             client.username_pw_set(config.user, config.password.reveal() if config.password else None)
         if tls is not None:

@@ -139,8 +139,12 @@ class Notifying:
             _log.warning("messages_left", pending=left, hurried=waiting.cancelled_caught)
 
 
-def make_sinks(config: NotifyConfig) -> tuple[dict[Sink, SinkSection], MqttSink | None]:
+def make_sinks(config: NotifyConfig, *, guest: bool = False) -> tuple[dict[Sink, SinkSection], MqttSink | None]:
     """Make the receivers. Reads certificates.
+
+    Args:
+        config: Who is told.
+        guest: Whether they are asked beside a daemon, which is not to be disturbed.
 
     Returns:
         All of them, each with its part of the configuration; and that of them which is a broker.
@@ -151,7 +155,7 @@ def make_sinks(config: NotifyConfig) -> tuple[dict[Sink, SinkSection], MqttSink 
     from orderacc.notify.webhook import WebhookSink
 
     sinks: dict[Sink, SinkSection] = {WebhookSink(one): one for one in config.webhooks}
-    broker = _broker(config)
+    broker = _broker(config, guest=guest)
     if broker is not None and config.mqtt is not None:
         sinks[broker] = config.mqtt
     return sinks, broker
@@ -199,7 +203,7 @@ class _States:
                 await self._broker.tell_state(station, state)
 
 
-def _broker(config: NotifyConfig) -> MqttSink | None:
+def _broker(config: NotifyConfig, *, guest: bool) -> MqttSink | None:
     if config.mqtt is None:
         return None
     if find_spec("paho") is None:
@@ -207,7 +211,7 @@ def _broker(config: NotifyConfig) -> MqttSink | None:
     from orderacc.notify.mqtt import MqttSink, tls_context
 
     try:
-        return MqttSink(config.mqtt, config.store, tls_context(config.mqtt))
+        return MqttSink(config.mqtt, config.store, tls_context(config.mqtt), guest=guest)
     except OSError as error:  # that of a certificate which is none is one too
         raise ConfigError(f"notify.mqtt.ca_file: {config.mqtt.ca_file} holds no certificates: {error}") from error
 
