@@ -15,7 +15,7 @@ from orderacc.domain.verdicts import Verdict
 from orderacc.errors import StorageError
 from orderacc.storage.journal import Journal
 from orderacc.storage.records import OpenedVisit, OutboxMessage, StoredObject, now_text, time_text
-from orderacc.storage.retention import AT_ONCE, Keep, Retention, RetentionPolicy
+from orderacc.storage.retention import AT_ONCE, PAGES_AT_ONCE, Keep, Retention, RetentionPolicy
 
 pytestmark = pytest.mark.anyio
 
@@ -134,6 +134,19 @@ async def test_a_long_log_is_cut_step_by_step(kept):
     assert await rows(journal, "events") == 0
 
 
+async def test_what_is_removed_makes_room_on_the_disk(kept, tmp_path):
+    journal, _, retention = kept
+    file = tmp_path / "journal.db"
+    for part in range(4):
+        await journal.station_event("left", {"note": "x" * 1_000_000, "part": part})
+    await journal.database.forget_log()
+    full = file.stat().st_size
+    assert full > 1.5 * PAGES_AT_ONCE * 4096
+    assert (await retention.clean(RetentionPolicy(), now=NOW + timedelta(days=31))).events == 4
+    await journal.database.forget_log()
+    assert file.stat().st_size < full / 10
+
+
 async def test_what_a_review_is_open_on_stays_until_it_is_closed(kept):
     journal, shelf, retention = kept
     visit_id = await judged(journal, shelf, 1, 500)
@@ -192,7 +205,7 @@ async def test_an_order_named_by_its_verdict_goes_with_its_pos_order(kept):
     assert (await retention.purge(order="left-000384", dry_run=True)).orders == 1
     gone = await retention.purge(order="left-000384")
     assert (gone.verdicts, gone.orders) == (1, 1)
-    assert [one.order_id for one in await journal.orders("2020")] == ["385"]
+    assert [one.order.order_id for one in await journal.orders("2020")] == ["385"]
     events = await journal.events(0, 1000)
     assert not any("384" in str(one.body) for one in events)
     assert any("385" in str(one.body) for one in events)

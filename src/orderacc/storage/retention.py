@@ -25,6 +25,9 @@ _log = get_logger(__name__)
 AT_ONCE: Final = 200
 """Rows of a kind removed in one step, so that nobody waits long for the journal."""
 
+PAGES_AT_ONCE: Final = 500
+"""Pages of the journal given back to the disk in one step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keep:
@@ -122,8 +125,9 @@ class Retention:
             await self._remove_objects(
                 [row for row in rows if row.visit_id not in doomed.visits], removal, dry_run=dry_run
             )
+        if not dry_run:
+            await self._give_back()
         if removal and not dry_run:
-            await self._database.write(sql.give_back)
             _log.info("cleaned_up", objects=removal.objects, bytes=removal.size, verdicts=removal.verdicts)
         return removal
 
@@ -161,9 +165,13 @@ class Retention:
             removal.orders = await self._database.read(partial(sql.count_orders, named=named))
             return removal
         removal.orders = await self._database.write(partial(sql.remove_orders, named=named))
-        await self._database.write(sql.give_back)
+        await self._give_back()
         await self._database.forget_log()
         return removal
+
+    async def _give_back(self) -> None:
+        while await self._database.write(partial(sql.give_back, pages=PAGES_AT_ONCE), durable=False):
+            pass
 
     async def _remove_log(self, log: str, orders: str, removal: Removal) -> None:
         step = partial(sql.remove_log, log=log, orders=orders, most=AT_ONCE)

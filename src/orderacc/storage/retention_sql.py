@@ -202,9 +202,21 @@ def remove_orders(connection: sqlite3.Connection, named: NamedOrders) -> int:
     return connection.execute(f"DELETE FROM orders WHERE {_ORDERS}", named.values()).rowcount  # noqa: S608  it is ours
 
 
-def give_back(connection: sqlite3.Connection) -> None:
-    """Return free pages to the disk."""
-    connection.execute("PRAGMA incremental_vacuum").fetchall()
+def give_back(connection: sqlite3.Connection, pages: int) -> bool:
+    """Return free pages to the disk; whether some are left.
+
+    Args:
+        connection: To the journal.
+        pages: How many at most, so that nobody waits long for the journal.
+    """
+    for _ in range(min(pages, _free_pages(connection))):
+        connection.execute("PRAGMA incremental_vacuum(1)")  # a larger number is only begun: Python takes a single step
+    return _free_pages(connection) > 0
+
+
+def _free_pages(connection: sqlite3.Connection) -> int:
+    (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
+    return int(pages)
 
 
 def _file_size(connection: sqlite3.Connection) -> int:
