@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -104,7 +105,7 @@ async def test_orders_kept_elsewhere_come_back_without_being_kept_again():
 
     store = OrderStore(on_put=keep)
     await store.take("file", [order("2", 5)])
-    store.restore([order("1", 3), order("2", 1)])
+    store.restore([(order("1", 3), time.time()), (order("2", 1), time.time())])
     assert store.get("till", "1") == order("1", 3)
     assert store.get("till", "2").version == 5
     assert await store.put(order("1", 2)) is Put.STALE
@@ -125,6 +126,19 @@ async def test_old_orders_go_by_age_and_by_count_but_not_what_a_feed_holds():
     assert (await store.find("s", "2")).order is None
     store.release("file")
     assert store.get("till", "held") is None
+
+
+async def test_orders_kept_elsewhere_age_from_when_they_became_known():
+    clock = StagedClock()
+    store = OrderStore(keep=100, clock=clock)
+    store.restore([(order("gone"), 850.0), (order("old"), 950.0), (order("ahead"), 5000.0)])
+    assert {one.order_id for one in store.orders()} == {"old", "ahead"}
+    clock.advance(60)
+    await store.put(order("new"))
+    assert {one.order_id for one in store.orders()} == {"ahead", "new"}
+    clock.advance(60)  # what the clock said before it was put back makes nothing young
+    await store.put(order("newer"))
+    assert {one.order_id for one in store.orders()} == {"new", "newer"}
 
 
 async def test_those_who_watch_see_every_order_as_it_is_now_once():

@@ -72,7 +72,7 @@ async def test_a_full_disk_refuses_keeps_what_it_acknowledged_and_goes_on_when_t
                 assert "make room" in refusal.message
                 kept |= acknowledged
                 assert (journal.health().ok, journal.health().code) == (False, "storage_full")
-                assert kept == {one.order_id for one in await journal.orders("2020")}
+                assert kept == {one.order.order_id for one in await journal.orders("2020")}
                 with pytest.raises(StorageError):
                     await journal.put_order(order(99_999))
                 make_room(disk)
@@ -80,7 +80,7 @@ async def test_a_full_disk_refuses_keeps_what_it_acknowledged_and_goes_on_when_t
                 kept.add(f"{20_000 * round_ + 19_999:05d}")
                 assert journal.health().ok
         async with Journal.open(disk / "journal.db") as journal:
-            assert kept == {one.order_id for one in await journal.orders("2020")}
+            assert kept == {one.order.order_id for one in await journal.orders("2020")}
         print(f"\n{len(kept)} orders acknowledged and kept; went on {max(recoveries):.2f} s after there was space")
         assert max(recoveries) <= RECOVERY
 
@@ -115,7 +115,7 @@ async def test_a_start_on_a_full_disk_waits_for_space(tmp_path, caplog, first_st
                 await started.wait()
             over.set()
         async with Journal.open(data / "journal.db") as journal:
-            kept = {one.order_id for one in await journal.orders("2020")}
+            kept = {one.order.order_id for one in await journal.orders("2020")}
             assert kept == ({"00002"} if first_start else {"00001", "00002"})
 
 
@@ -143,7 +143,7 @@ async def test_writes_that_fail_are_refused_and_it_goes_on_when_they_do_not(tmp_
         assert await goes_on(journal, 99_999) <= RECOVERY
         kept.add("99999")
     async with Journal.open(path) as journal:
-        assert kept == {one.order_id for one in await journal.orders("2020")}
+        assert kept == {one.order.order_id for one in await journal.orders("2020")}
 
 
 async def test_a_file_that_is_no_journal_is_set_aside_and_a_new_one_begun(tmp_path, caplog):
@@ -193,7 +193,7 @@ async def test_damage_while_it_runs_is_met_by_a_new_file(tmp_path):
                 except StorageError:
                     await anyio.sleep(0.01)
         assert await goes_on(journal, 7) <= RECOVERY
-        assert "00007" in {one.order_id for one in await journal.orders("2020")}
+        assert "00007" in {one.order.order_id for one in await journal.orders("2020")}
 
 
 async def test_a_file_taken_away_while_it_runs_is_begun_anew_and_nothing_is_written_to_nowhere(tmp_path, caplog):
@@ -203,16 +203,16 @@ async def test_a_file_taken_away_while_it_runs_is_begun_anew_and_nothing_is_writ
         path.unlink()
         await journal.put_order(order(2))
         assert "journal_replaced" in caplog.text
-        assert {one.order_id for one in await journal.orders("2020")} == {"00002"}
+        assert {one.order.order_id for one in await journal.orders("2020")} == {"00002"}
         shutil.rmtree(path.parent)
         with pytest.raises(StorageError) as refusal:
             await journal.put_order(order(3))
         assert refusal.value.code == "storage_failed"
         path.parent.mkdir()
         assert await goes_on(journal, 4) <= RECOVERY
-        assert {one.order_id for one in await journal.orders("2020")} == {"00004"}
+        assert {one.order.order_id for one in await journal.orders("2020")} == {"00004"}
     async with Journal.open(path) as journal:
-        assert {one.order_id for one in await journal.orders("2020")} == {"00004"}
+        assert {one.order.order_id for one in await journal.orders("2020")} == {"00004"}
 
 
 async def test_a_backup_put_back_while_it_runs_is_gone_on_with(tmp_path):
@@ -223,7 +223,7 @@ async def test_a_backup_put_back_while_it_runs_is_gone_on_with(tmp_path):
         await journal.put_order(order(2))
         copy.replace(path)
         await journal.put_order(order(3))
-        assert {one.order_id for one in await journal.orders("2020")} == {"00001", "00003"}
+        assert {one.order.order_id for one in await journal.orders("2020")} == {"00001", "00003"}
         assert journal.health().ok
 
 

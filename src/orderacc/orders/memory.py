@@ -185,11 +185,16 @@ class OrderStore:
         """A feed has ended: what it holds is not found any more."""
         self._withdraw(feed, set())
 
-    def restore(self, orders: Iterable[Order]) -> None:
-        """Take back orders kept elsewhere since an earlier start; `on_put` and watchers are not told."""
-        for order in orders:
+    def restore(self, orders: Iterable[tuple[Order, float]]) -> None:
+        """Take back orders kept elsewhere since an earlier start; `on_put` and watchers are not told.
+
+        Args:
+            orders: The oldest first, each with when it became known, seconds since 1970: it is as old as it was.
+        """
+        now = self._clock()
+        for order, known in orders:
             if (order.source, order.order_id) not in self._kept:
-                self._keep_order(order, None)
+                self._keep_order(order, None, min(known, now))
 
     @contextmanager
     def watch(self) -> Iterator[Changes]:
@@ -254,14 +259,14 @@ class OrderStore:
                 if not self._refused:
                     _log.warning("orders_not_kept", code=error.code, reason=error.message)
                 self._refused = True
-        self._keep_order(order, feed)
+        self._keep_order(order, feed, self._clock())
         for changes in self._watchers:
             changes.add(order)
 
-    def _keep_order(self, order: Order, feed: str | None) -> None:
+    def _keep_order(self, order: Order, feed: str | None, known: float) -> None:
         key = (order.source, order.order_id)
         self._forget(key)
-        self._kept[key] = _Kept(order, self._clock())
+        self._kept[key] = _Kept(order, known)
         self._numbers.setdefault(loosest(normal(order.display_id)), {})[key] = None
         self._hold(key, feed)
         self._age()

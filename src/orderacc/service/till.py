@@ -12,6 +12,7 @@ import anyio
 from orderacc.errors import ConfigError, Finding, OrdersError
 from orderacc.orders import MatchRules, OrderStore, StationOrders
 from orderacc.orders.file import FileFeed
+from orderacc.storage.records import time_text
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ class PosOrders:
     async def keep_in(self, journal: Journal) -> None:
         """Take back the orders that were kept, and keep from now on what is pushed or polled."""
         keep = self._config.keep_sec if self._config is not None else 0.0
-        since = datetime.now(UTC) - timedelta(seconds=keep)
-        self.store.restore(await journal.orders(since.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"))
+        kept = await journal.orders(time_text(datetime.now(UTC) - timedelta(seconds=keep)))
+        self.store.restore((one.order, datetime.fromisoformat(one.received_at).timestamp()) for one in kept)
         self.store.on_put = journal.put_order
 
     async def run(self) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         OpenedVisit,
         Opinion,
         OutboxMessage,
+        ReceivedOrder,
         Review,
         StoredObject,
         StoredVerdict,
@@ -155,8 +156,8 @@ class Journal:
         """Orders without a verdict, the oldest first."""
         return await self._read(reads.unfinished)
 
-    async def orders(self, since: str) -> list[Order]:
-        """The newest version of every POS order received since a time.
+    async def orders(self, since: str) -> list[ReceivedOrder]:
+        """The newest version of every POS order received since a time, the oldest first.
 
         Args:
             since: ISO 8601 UTC with milliseconds.

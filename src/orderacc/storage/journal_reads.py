@@ -11,6 +11,7 @@ from orderacc.storage.records import (
     EvidenceFrame,
     JournalEvent,
     OpenedVisit,
+    ReceivedOrder,
     Review,
     StoredVerdict,
     UnfinishedVisit,
@@ -39,14 +40,15 @@ def unfinished(connection: sqlite3.Connection) -> list[UnfinishedVisit]:
     ]
 
 
-def orders(connection: sqlite3.Connection, since: str) -> list[Order]:
+def orders(connection: sqlite3.Connection, since: str) -> list[ReceivedOrder]:
     """The newest version of every order received since a time, ISO 8601 UTC, the oldest first."""
     rows = connection.execute(
-        "SELECT body FROM orders AS one WHERE received_at >= ? AND version = (SELECT max(version) FROM orders"
-        " WHERE source = one.source AND order_id = one.order_id) ORDER BY received_at",
+        "SELECT body, received_at FROM orders AS one WHERE received_at >= ?"
+        " AND version = (SELECT max(version) FROM orders WHERE source = one.source AND order_id = one.order_id)"
+        " ORDER BY received_at",
         (since,),
     )
-    return [Order.from_dict(json.loads(body)) for (body,) in rows]
+    return [ReceivedOrder(Order.from_dict(json.loads(body)), received_at) for body, received_at in rows]
 
 
 def verdict_page(connection: sqlite3.Connection, wanted: VerdictFilter, cursor: int | None, limit: int) -> VerdictPage:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic_core import to_json
+
+if TYPE_CHECKING:
+    from orderacc.domain.orders import Order
 
 Opinion: TypeAlias = Literal["open", "confirmed", "wrong"]
 """`open`: somebody wants to look at it later; nothing it needs is removed until then."""
@@ -30,6 +33,19 @@ def written(value: object) -> str:
     Made in the writer's thread, which holds up the event loop meanwhile: a quarter of the time `json.dumps` takes.
     """
     return to_json(value).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedOrder:
+    """A POS order that was kept.
+
+    Attributes:
+        order: Its newest version.
+        received_at: When that came, ISO 8601 UTC with milliseconds.
+    """
+
+    order: Order
+    received_at: str
 
 
 @dataclass(frozen=True, slots=True)
