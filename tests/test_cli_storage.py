@@ -14,6 +14,7 @@ from orderacc.domain.verdicts import Verdict
 from orderacc.storage.folder import FolderStore
 from orderacc.storage.journal import Journal
 from orderacc.storage.lock import DataLock
+from small_disk import fill, make_room, small_disk
 
 
 @pytest.fixture
@@ -60,6 +61,26 @@ def test_a_backup_never_takes_the_journals_place(box, tmp_path, capsys):
         assert "is the journal itself" in capsys.readouterr().err
     assert journal.stat().st_ino == before
     assert orderacc("backup", "--stations", box, "--check") == 0
+
+
+def test_a_backup_says_that_there_is_no_space_for_it_and_leaves_nothing_there(box, tmp_path, capsys):
+    with small_disk(tmp_path / "disk", 1) as disk:
+        fill(disk, leave=40_000)
+        assert orderacc("backup", "--stations", box, disk / "copy.db") == 1
+        told = capsys.readouterr().err
+        assert [path.name for path in disk.iterdir()] == ["ballast"]
+        make_room(disk)
+        assert orderacc("backup", "--stations", box, disk / "copy.db") == 0
+    assert "storage_full" in told
+    assert f"{disk / 'copy.db'}: no space left for a copy of" in told
+    assert "by itself" not in told
+
+
+@pytest.mark.parametrize("folder", ["stations.yaml", "/proc"])
+def test_a_backup_where_none_can_be_written_names_its_place(box, tmp_path, folder, capsys):
+    copy = tmp_path / folder / "copy.db"
+    assert orderacc("backup", "--stations", box, copy) == 1
+    assert f"storage_failed: {copy}: " in capsys.readouterr().err
 
 
 def test_a_journal_is_checked(box, tmp_path, capsys):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orderacc.errors import StorageError
-from orderacc.storage.faults import storage_error
+from orderacc.storage.faults import is_corrupt, is_full, storage_error
 from orderacc.storage.folder import sync_folder
 from orderacc.storage.schema import soundness
 
@@ -73,8 +74,9 @@ def back_up(path: Path, target: Path) -> BackupReport:
         target: The copy; one that is there is replaced once the new one is whole.
 
     Raises:
-        StorageError: If it cannot be read, the copy cannot be written, or the copy is not sound; or if the target is
-            the journal itself, which whoever writes to it would not survive.
+        StorageError: If it cannot be read, the copy cannot be written (`storage_full` where there is no space for it),
+            or the copy is not sound; or if the target is the journal itself, which whoever writes to it would not
+            survive.
     """
     if path.exists() and target.exists() and target.samefile(path):
         raise StorageError(f"{target}: is the journal itself: name another file", code="storage_failed")
@@ -82,9 +84,8 @@ def back_up(path: Path, target: Path) -> BackupReport:
     source = open_for_reading(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        half.unlink(missing_ok=True)
-        source.execute("PRAGMA query_only = OFF")  # the copy is written through this connection
-        source.execute("VACUUM INTO ?", (str(half),))
+        _remove(half)
+        _copy(source, path, half, target)
         if found := check(half):
             raise StorageError(f"{path}: the copy is not sound: {found[0]}", code="storage_corrupt")
         copy = open_for_reading(half)
@@ -101,5 +102,28 @@ def back_up(path: Path, target: Path) -> BackupReport:
         raise StorageError(f"{target}: cannot be written: {error.strerror}", code="storage_failed") from error
     finally:
         source.close()
-        half.unlink(missing_ok=True)
+        with suppress(OSError):  # whatever is wrong with the place has been said
+            _remove(half)
     return BackupReport(target.stat().st_size, int(verdicts), int(orders))
+
+
+def _copy(source: sqlite3.Connection, path: Path, half: Path, target: Path) -> None:
+    """Write the journal at `path` into a file of its own; whatever is wrong with that file is told of the `target`."""
+    source.execute("PRAGMA query_only = OFF")  # the copy is written through this connection
+    try:
+        source.execute("VACUUM INTO ?", (str(half),))
+    except sqlite3.Error as error:
+        if is_corrupt(error):
+            raise storage_error(error, path) from error
+        if is_full(error):
+            raise StorageError(
+                f"{target}: no space left for a copy of {path}: make room there, or name another place",
+                code="storage_full",
+            ) from error
+        raise StorageError(f"{target}: {path} cannot be copied there: {error}", code="storage_failed") from error
+
+
+def _remove(half: Path) -> None:
+    """Remove what is left of a copy that was not finished, with the journal SQLite keeps beside it."""
+    for file in (half, half.with_name(f"{half.name}-journal")):
+        file.unlink(missing_ok=True)

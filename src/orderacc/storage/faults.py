@@ -39,12 +39,16 @@ def is_fault(error: sqlite3.Error) -> bool:
     return _primary(error) in _FULL | _CORRUPT | _PLACE
 
 
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether there is no space left."""
+    return _primary(error) in _FULL or getattr(error, "sqlite_errorcode", None) in _FULL_TOO
+
+
 def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
     """The error for whoever wanted something of the database at `path`."""
-    primary = _primary(error)
-    if primary in _FULL or getattr(error, "sqlite_errorcode", None) in _FULL_TOO:
+    if is_full(error):
         return StorageError(f"{path.parent}: no space left: make room, it goes on by itself", code="storage_full")
-    if primary in _CORRUPT:
+    if is_corrupt(error):
         return StorageError(f"{path}: {error}: the file is damaged", code="storage_corrupt")
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
     return StorageError(f"{path}: {error} ({name})", code="storage_failed")
