@@ -14,6 +14,8 @@ from orderacc.domain.verdicts import Verdict
 from orderacc.storage.folder import FolderStore
 from orderacc.storage.journal import Journal
 from orderacc.storage.lock import DataLock
+from orderacc.storage.records import ClosedVisit, OpenedVisit, now_text
+from orderacc.storage.spool_folder import SpoolFolder
 from small_disk import fill, make_room, small_disk
 
 
@@ -159,6 +161,74 @@ def test_a_purge_finds_what_the_journal_has_lost_and_names_what_it_leaves(box, t
     assert len(list(data.rglob("*.jpg"))) == 1
     assert orderacc("purge", "--stations", box, "--order", "left-999") == 0
     assert not list(data.rglob("*.jpg"))
+
+
+@pytest.fixture
+def waiting(box, tmp_path):
+    """Two orders that a process which was killed had seen to their ends, with a picture of each; 777 is on the till."""
+
+    async def leave():
+        async with Journal.open(tmp_path / "data" / "journal.db") as journal:
+            await journal.put_order(Order("till-1", (Item("Burger"),), source="till", display_id="777"))
+            for number, slip in ((7, "#0777"), (8, "778")):
+                visit = OpenedVisit(f"left-{number}", "left", number, slip, now_text())
+                await journal.opened(visit)
+                times = (visit.opened_at, now_text(), "2026-11-21T08:00:00+00:00", 0.0, 9.0)
+                await journal.closed(ClosedVisit(f"left-{number}", "left", number, slip, *times, "left", None))
+        for number in (7, 8):
+            SpoolFolder(tmp_path / "data" / "spool").hold(f"left-{number}", f"selected/left-{number}/0.jpg", b"jpeg")
+
+    asyncio.run(leave())
+    return box
+
+
+def held(tmp_path) -> list[str]:
+    return sorted(path.parent.name for path in (tmp_path / "data" / "spool" / "held").rglob("*.jpg"))
+
+
+def lines(tmp_path, of: str) -> list[str]:
+    with sqlite3.connect(tmp_path / "data" / "journal.db") as file:
+        found = [str(line) for line in file.execute(f"SELECT * FROM {of}")]  # noqa: S608
+    file.close()
+    return found
+
+
+@pytest.mark.parametrize("named", ["left-7", "#0777", "777", "till-1"])
+def test_an_order_that_waits_for_its_verdict_is_purged_with_its_pictures(waiting, tmp_path, capsys, named):
+    goes = "verdicts: 0; POS orders: 1; orders without a verdict: 1; objects: 1 of frames"
+    assert orderacc("purge", "--stations", waiting, "--order", named, "--dry-run") == 0
+    assert f"would go: {goes}" in capsys.readouterr().out
+    assert held(tmp_path) == ["left-7", "left-8"]
+    assert orderacc("purge", "--stations", waiting, "--order", named) == 0
+    out = capsys.readouterr().out
+    assert f"gone: {goes}" in out
+    assert "kept" not in out
+    assert held(tmp_path) == ["left-8"]
+    assert not any(
+        "777" in line or "left-7" in line for of in ("visits", "events", "orders") for line in lines(tmp_path, of)
+    )
+    assert len(lines(tmp_path, "visits")) == 1
+
+
+def test_a_purge_of_a_time_takes_what_waits_for_its_verdict(waiting, tmp_path, capsys):
+    assert orderacc("purge", "--stations", waiting, "--until", "2020-01-01") == 0
+    assert held(tmp_path) == ["left-7", "left-8"]
+    assert orderacc("purge", "--stations", waiting, "--since", "2020-01-01") == 0
+    assert "orders without a verdict: 2; objects: 2 of frames" in capsys.readouterr().out
+    assert (held(tmp_path), lines(tmp_path, "visits")) == ([], [])
+
+
+def test_a_purge_says_what_it_leaves_to_an_order_that_waits(waiting, tmp_path, capsys):
+    with sqlite3.connect(tmp_path / "data" / "journal.db") as file:
+        file.execute("UPDATE orders SET received_at = '2026-11-20T23:59:00.000Z'")
+        file.execute("UPDATE visits SET opened_at = '2026-11-21T00:00:00.000Z', closed_at = '2026-11-21T00:02:00.000Z'")
+    file.close()
+    for dry in (("--dry-run",), ()):
+        assert orderacc("purge", "--stations", waiting, "--until", "2026-11-21", *dry) == 0
+        out = capsys.readouterr().out
+        assert "POS orders: 1;" in out
+        assert "kept: 1 POS orders" in out
+    assert any("till-1" in line for line in lines(tmp_path, "orders"))
 
 
 def test_a_purge_makes_no_journal(tmp_path, capsys):

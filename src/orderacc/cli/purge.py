@@ -31,9 +31,9 @@ def purge(
 ) -> None:
     """Remove verdicts, reviews, frames, clips, POS orders, events and messages of an order or a time, for good.
 
-    Numbers on slips repeat: narrow them down with a time. What a review is open on stays; close the review first. The
-    daemon must be stopped; a dry run may be made while it goes on. Files that hold verdicts too and are not touched,
-    such as that of `results`, are named; so do think of backups.
+    Numbers on slips repeat: narrow them down with a time. What a review is open on stays; close the review first. What
+    waits for its verdict goes too. The daemon must be stopped; a dry run may be made while it goes on. Files that hold
+    verdicts too and are not touched, such as that of `results`, are named; so do think of backups.
 
     Example: orderacc purge --stations stations.yaml --order 384 --since 2026-11-21 --dry-run
     """
@@ -52,10 +52,12 @@ def purge(
     stored = ", ".join(f"{count} of {kind}" for kind, count in sorted(removal.objects.items())) or "none"
     print(
         f"{'would go' if dry_run else 'gone'}: verdicts: {removal.verdicts}; POS orders: {removal.orders};"
-        f" objects: {stored} ({removal.size / 1e6:.1f} MB)"
+        f" orders without a verdict: {removal.unfinished}; objects: {stored} ({removal.size / 1e6:.1f} MB)"
     )
     if removal.kept:
-        print(f"kept: {removal.kept} that a review is open on, or that are not judged yet")
+        print(f"kept: {removal.kept} that a review is open on")
+    if removal.kept_orders:
+        print(f"kept: {removal.kept_orders} POS orders that are needed by what stays")
     others = [whole.results.file] if whole.results is not None else []
     for path in (*others, *sorted(config.data_dir.glob("*.damaged-*"))):
         if path.exists():
@@ -89,9 +91,9 @@ async def _purge(
                 if not dry_run:
                     await spool.open()
                 objects = SpooledStore(store, folder, spool)
-                retention = Retention(database, objects.delete)
+                retention = Retention(database, objects.delete, folder)
                 removal = await retention.purge(order=order, since=since, until=until, dry_run=dry_run)
-                if order is not None and not (removal.verdicts or removal.kept):
+                if order is not None and not (removal.verdicts or removal.unfinished or removal.kept):
                     await remove_unknown(objects, order, removal, dry_run=dry_run)
                 return removal
             finally:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from orderacc.storage import retention_orders as pos
 from orderacc.storage import retention_sql as sql
+from orderacc.storage.objects import key_part
 from orderacc.storage.records import time_text
 from orderacc.telemetry import get_logger
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from orderacc.storage.database import Database
     from orderacc.storage.retention_sql import Doomed
+    from orderacc.storage.spool_folder import SpoolFolder
 
 T = TypeVar("T")
 
@@ -67,20 +71,24 @@ class Removal:
         objects: Objects by kind.
         size: Bytes of these.
         verdicts: Verdicts with all that belongs to them.
+        unfinished: Orders that had no verdict yet, likewise.
         orders: Versions of POS orders.
         events: Events and messages.
-        kept: Verdicts that a review is open on, or that are not judged yet, and that stay for that.
+        kept: Verdicts that a review is open on, and that stay for that.
+        kept_orders: Versions of POS orders that stay because something that stays needs them.
     """
 
     objects: dict[str, int] = field(default_factory=dict)
     size: int = 0
     verdicts: int = 0
+    unfinished: int = 0
     orders: int = 0
     events: int = 0
     kept: int = 0
+    kept_orders: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.objects or self.verdicts or self.orders or self.events)
+        return bool(self.objects or self.verdicts or self.unfinished or self.orders or self.events)
 
 
 class Retention:
@@ -91,11 +99,18 @@ class Retention:
     Args:
         database: The journal's.
         delete: Removes objects from the store; keys that are not there are no error.
+        spool: What is held for orders without a verdict; None when nothing is.
     """
 
-    def __init__(self, database: Database, delete: Callable[[Sequence[str]], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        delete: Callable[[Sequence[str]], Awaitable[None]],
+        spool: SpoolFolder | None = None,
+    ) -> None:
         self._database = database
         self._delete = delete
+        self._spool = spool
 
     async def clean(self, policy: RetentionPolicy, *, now: datetime | None = None, dry_run: bool = False) -> Removal:
         """Remove what the policy does not keep.
@@ -141,11 +156,12 @@ class Retention:
     ) -> Removal:
         """Remove all there is of some orders: verdicts, reviews, frames, clips, POS orders, events and messages.
 
-        What a review is open on stays, with its POS order.
+        What a review is open on stays, with its POS order. Orders without a verdict go too: nobody must be about to
+        judge them.
 
         Args:
             order: Verdict id, or number on the slip, or POS order id; all orders of the time when None.
-            since: Ended, or received from the POS, at or after; from the beginning when None.
+            since: Ended, or else begun, or received from the POS, at or after; from the beginning when None.
             until: Likewise, before; to the end when None.
             dry_run: Only say what would go.
 
@@ -158,13 +174,15 @@ class Retention:
         span = (time_text(since) if since else "", time_text(until) if until else "~")
         removal = Removal()
         doomed = await self._database.read(partial(sql.named_verdicts, order=order, span=span))
-        theirs = await self._database.read(partial(sql.orders_of, visits=doomed.visits))
+        unfinished = await self._database.read(partial(pos.unfinished_visits, order=order, span=span))
+        theirs = await self._database.read(partial(pos.orders_of, visits=(*doomed.visits, *unfinished)))
+        named = pos.NamedOrders(order, span, theirs, unfinished)
         await self._remove_verdicts(doomed, removal, dry_run=dry_run)
-        named = sql.NamedOrders(order, span, theirs)
+        await self._remove_unfinished(unfinished, removal, dry_run=dry_run)
+        removal.orders, removal.kept_orders = await self._database.read(partial(pos.count_orders, named=named))
         if dry_run:
-            removal.orders = await self._database.read(partial(sql.count_orders, named=named))
             return removal
-        removal.orders = await self._database.write(partial(sql.remove_orders, named=named))
+        await self._database.write(partial(pos.remove_orders, named=named))
         await self._give_back()
         await self._database.forget_log()
         return removal
@@ -188,6 +206,17 @@ class Retention:
             if not dry_run:
                 await self._database.write(partial(sql.remove_visits, visits=visits))
 
+    async def _remove_unfinished(self, visits: Sequence[str], removal: Removal, *, dry_run: bool) -> None:
+        for batch in _batches(visits):
+            rows = await self._database.read(partial(sql.objects_of, visits=batch))
+            await self._remove_objects(rows, removal, dry_run=dry_run)
+            if self._spool is not None:
+                for size in await asyncio.to_thread(_held, self._spool, batch, drop=not dry_run):
+                    _count(removal, "frames", size)
+            removal.unfinished += len(batch)
+            if not dry_run:
+                await self._database.write(partial(sql.remove_visits, visits=batch))
+
     async def _remove_objects(self, rows: Sequence[sql.ObjectRow], removal: Removal, *, dry_run: bool) -> None:
         for batch in _batches(rows):
             if not dry_run:
@@ -195,8 +224,22 @@ class Retention:
                 await self._delete(keys)
                 await self._database.write(partial(sql.remove_objects, keys=keys))
             for row in batch:
-                removal.objects[row.kind] = removal.objects.get(row.kind, 0) + 1
-                removal.size += row.size
+                _count(removal, row.kind, row.size)
+
+
+def _count(removal: Removal, kind: str, size: int) -> None:
+    removal.objects[kind] = removal.objects.get(kind, 0) + 1
+    removal.size += size
+
+
+def _held(spool: SpoolFolder, visits: Sequence[str], *, drop: bool) -> list[int]:
+    """Bytes of each file that is held for some orders, which are thrown away if wanted."""
+    sizes = []
+    for part in map(key_part, visits):
+        sizes += [path.stat().st_size for path in spool.held(part).values()]
+        if drop:
+            spool.drop(part)
+    return sizes
 
 
 def _before(now: datetime, days: float | None) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from orderacc.storage.retention_orders import count_old_orders, remove_old_orders
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,26 +34,6 @@ class Doomed:
 
     visits: tuple[str, ...]
     kept: int
-
-
-@dataclass(frozen=True, slots=True)
-class NamedOrders:
-    """POS orders that go.
-
-    Attributes:
-        order: Their id or their number; None for all.
-        span: Received from the POS from and until.
-        theirs: Ids of further ones, whenever they were received: verdicts that go were reached by them.
-    """
-
-    order: str | None
-    span: tuple[str, str]
-    theirs: tuple[str, ...]
-
-    def values(self) -> dict[str, str | None]:
-        """What `_ORDERS` is bound to."""
-        since, until = self.span
-        return {"order": self.order, "since": since, "until": until, "theirs": json.dumps(self.theirs)}
 
 
 def old_verdicts(connection: sqlite3.Connection, before: str, most: int | None) -> Doomed:
@@ -144,8 +125,7 @@ def count_log(connection: sqlite3.Connection, log: str, orders: str) -> tuple[in
     (messages,) = connection.execute(
         "SELECT count(*) FROM outbox WHERE state <> 'pending' AND created_at < ?", (_seconds(log),)
     ).fetchone()
-    (received,) = connection.execute(f"SELECT count(*) FROM orders WHERE {_OLD}", (orders,)).fetchone()  # noqa: S608  it is ours
-    return int(events + messages), int(received)
+    return int(events + messages), count_old_orders(connection, orders)
 
 
 def remove_log(connection: sqlite3.Connection, log: str, orders: str, most: int) -> tuple[int, int]:
@@ -167,39 +147,7 @@ def remove_log(connection: sqlite3.Connection, log: str, orders: str, most: int)
         "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE state <> 'pending' AND created_at < ? LIMIT ?)",
         (_seconds(log), most),
     ).rowcount
-    received = connection.execute(
-        "DELETE FROM orders WHERE (source, order_id, version) IN"  # noqa: S608  it is ours
-        f" (SELECT source, order_id, version FROM orders WHERE {_OLD} LIMIT ?)",
-        (orders, most),
-    ).rowcount
-    return events + messages, received
-
-
-def orders_of(connection: sqlite3.Connection, visits: Sequence[str]) -> tuple[str, ...]:
-    """Ids of the POS orders that some visits were judged by."""
-    rows = connection.execute(
-        "SELECT DISTINCT order_id FROM verdicts WHERE order_id IS NOT NULL"
-        " AND verdict_id IN (SELECT value FROM json_each(?))",
-        (json.dumps(visits),),
-    )
-    return tuple(order_id for (order_id,) in rows)
-
-
-def count_orders(connection: sqlite3.Connection, named: NamedOrders) -> int:
-    """How many versions of POS orders are named."""
-    (count,) = connection.execute(f"SELECT count(*) FROM orders WHERE {_ORDERS}", named.values()).fetchone()  # noqa: S608  it is ours
-    return int(count)
-
-
-def remove_orders(connection: sqlite3.Connection, named: NamedOrders) -> int:
-    """Forget POS orders and their events; how many versions."""
-    connection.execute(
-        "DELETE FROM events WHERE kind = 'order' AND (at >= :since AND at < :until"  # noqa: S608  it is ours
-        " AND (:order IS NULL OR :order IN (body ->> '$.order_id', body ->> '$.display_id'))"
-        f" OR body ->> '$.order_id' IN (SELECT order_id FROM orders WHERE {_ORDERS}))",
-        named.values(),
-    )
-    return connection.execute(f"DELETE FROM orders WHERE {_ORDERS}", named.values()).rowcount  # noqa: S608  it is ours
+    return events + messages, remove_old_orders(connection, orders, most)
 
 
 def give_back(connection: sqlite3.Connection, pages: int) -> bool:
@@ -224,19 +172,6 @@ def _file_size(connection: sqlite3.Connection) -> int:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (size,) = connection.execute("PRAGMA page_size").fetchone()
     return int(pages) * int(size)
-
-
-_NEEDED: Final = (
-    "order_id IN (SELECT verdicts.order_id FROM needed JOIN verdicts ON verdict_id = visit_id"
-    " WHERE verdicts.order_id IS NOT NULL)"
-)
-
-_OLD: Final = f"received_at < ? AND NOT {_NEEDED}"
-
-_ORDERS: Final = (
-    "(received_at >= :since AND received_at < :until AND (:order IS NULL OR :order IN (order_id, display_id))"  # noqa: S608  it is ours
-    f" OR order_id IN (SELECT value FROM json_each(:theirs))) AND NOT {_NEEDED}"
-)
 
 
 def _doomed(rows: sqlite3.Cursor) -> Doomed:
