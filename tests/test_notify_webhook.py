@@ -7,6 +7,7 @@ import random
 import socket
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,21 +19,25 @@ import ports
 from orderacc.config import WebhookConfig
 from orderacc.config.notify import signing_key
 from orderacc.domain.verdicts import Verdict
+from orderacc.errors import StorageError
 from orderacc.notify import Announcer, Pump, PumpPolicy, SinkState
+from orderacc.notify import pump as pump_module
+from orderacc.notify.pump import json_bytes
 from orderacc.notify.signature import message_id, sign, verify
 from orderacc.notify.sink import Delivery, Result
 from orderacc.notify.webhook import WebhookSink
+from orderacc.storage.database import Database
 from orderacc.storage.journal import Journal
+from orderacc.storage.outbox import Outbox
 from orderacc.storage.records import OutboxMessage
 from receivers import KEY, SECRET, answers, eventually, hangs, receiver, takes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from orderacc.storage.outbox import Outbox
-
 pytestmark = pytest.mark.anyio
 
+RESTFUL = PumpPolicy(first_wait=600.0, longest_wait=600.0)
 QUICK = PumpPolicy(first_wait=0.02, longest_wait=0.1, gone_wait=0.2, refusals=3)
 
 
@@ -309,6 +314,63 @@ class TestPump:
             async with pumping(journal.outbox, there.url):
                 await eventually(lambda: len(there.received) == 5)
 
+    @pytest.mark.parametrize("fault", [answers(410), answers(503, Retry_After="600"), answers(500)])
+    async def test_a_replay_ends_the_rest_of_a_receiver_that_is_well_again(self, tmp_path, monkeypatch, fault):
+        monkeypatch.setattr(pump_module, "POLL", 0.02)
+        async with Journal.open(tmp_path / "journal.db") as journal, receiver(fault) as there:
+            await journal.outbox.add([message(0, "left"), message(1, "left"), message(2, "right")])
+            (given_up, *_) = await journal.outbox.log()
+            await journal.outbox.dead(given_up.id, "answered 422")
+            async with pumping(journal.outbox, there.url, RESTFUL) as pump:
+                await pump.settled()
+                there.answer = takes
+                asked = len(there.asked)
+                async with await Database.open(tmp_path / "journal.db", mend=False) as of_another_process:
+                    assert await Outbox(of_another_process).replay("screen") == 0
+                    await anyio.sleep(0.1)
+                    assert len(there.asked) == asked
+                    assert await Outbox(of_another_process).replay("pos") == 1
+                await eventually(lambda: len(there.received) == 3)
+                await eventually(lambda: pump.statistics().state is SinkState.READY)
+
+    async def test_a_replay_while_a_message_is_on_its_way_ends_the_rest_that_follows(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(pump_module, "POLL", 0.02)
+        go_on = anyio.Event()
+
+        async def says_so_late(request):
+            there.answer = takes
+            await go_on.wait()
+            return await answers(410)(request)
+
+        async with Journal.open(tmp_path / "journal.db") as journal, receiver(says_so_late) as there:
+            await journal.outbox.add([message(0)])
+            async with pumping(journal.outbox, there.url, replace(RESTFUL, first_wait=0.01)):
+                await eventually(lambda: there.asked)
+                await journal.outbox.replay("pos")
+                go_on.set()
+                await eventually(lambda: there.received)
+
+    async def test_an_outbox_in_trouble_ends_no_rest(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(pump_module, "POLL", 0.01)
+        async with Journal.open(tmp_path / "journal.db") as journal, receiver(answers(410)) as there:
+            outbox, looks = journal.outbox, []
+
+            class Unreadable:
+                def __getattr__(self, name):
+                    return getattr(outbox, name)
+
+                async def replays(self, sink):
+                    if there.asked:
+                        looks.append(sink)
+                        raise StorageError("disk I/O error", code="storage_failed")
+                    return await outbox.replays(sink)
+
+            await outbox.add([message(0)])
+            async with pumping(Unreadable(), there.url, RESTFUL) as pump:
+                await eventually(lambda: len(looks) >= 5)
+                assert len(there.asked) == 1
+                assert pump.statistics().state is SinkState.GONE
+
     async def test_a_pump_that_was_cut_off_begins_where_it_stopped(self, tmp_path):
         async with Journal.open(tmp_path / "journal.db") as journal, receiver() as there:
             await journal.outbox.add([message(n, f"s{n % 4}") for n in range(40)])
@@ -420,3 +482,6 @@ class TestAnnouncing:
             "data": revised.to_dict(),
         }
         json.dumps(first.body)
+
+    def test_half_of_a_character_stops_no_message(self):
+        assert json.loads(json_bytes({"sentence": "Extra: 1 Pizza \ud83c."})) == {"sentence": "Extra: 1 Pizza ?."}

@@ -86,7 +86,8 @@ def replay(
 ) -> None:
     """Tell a receiver again what was given up; the daemon does so within a second, or when it starts.
 
-    Messages keep their keys, so that a receiver knows what it has got already.
+    What waits for a receiver that failed, or asked to be left alone, goes out then too. Messages keep their keys, so
+    that a receiver knows what it has got already.
 
     Example: orderacc notify replay --stations stations.yaml --sink pos
     """

@@ -2,7 +2,8 @@
 
 A message that fails is tried again after waits that grow, and the later ones of its station wait behind it. While the
 receiver fails nobody hammers it: one message at a time is tried, after waits that grow likewise. A message is given up
-(`dead`) when the receiver has refused it several times, or failed on it for too long; it can be replayed.
+(`dead`) when the receiver has refused it several times, or failed on it for too long; it can be replayed. A replay ends
+every wait: somebody says that the receiver is well.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 _log = get_logger(__name__)
 
 POLL: Final = 1.0
-"""Seconds after which the outbox is looked into though nobody said that there is something: replays come from other
-processes."""
+"""Seconds after which the outbox is looked into though nobody said that there is something, and though the receiver is
+at rest: replays come from other processes."""
 
 FIRST_WAIT: Final = 1.0
 """Longest wait after the first failure, seconds."""
@@ -86,6 +87,10 @@ class Outbox(Protocol):
 
     async def next_due(self, sink: str) -> float | None:
         """When something is due next; None while nothing waits."""
+        ...
+
+    async def replays(self, sink: str) -> int:
+        """How often a replay was asked for."""
         ...
 
     async def delivered(self, message_id: int) -> None:
@@ -150,6 +155,7 @@ class Pump:
         self._rests = Backoff(policy.first_wait, policy.longest_wait, rng)
         self._rest_until = 0.0
         self._at_rest = False
+        self._replays = 0
         self._news = anyio.Event()
         self._settling: list[anyio.Event] = []
         self._now = SinkStatistics(sink.name)
@@ -193,10 +199,12 @@ class Pump:
 
     async def _turn(self) -> None:
         """Send what can be sent now, or wait until something can."""
-        await self._sleep(self._rest_until - anyio.current_time())
+        await self._sleep()
         self._news = anyio.Event()
         # Who asks from here on may have put something into the outbox that this look does not find.
         asked_before = len(self._settling)
+        # One that comes while this look's messages are on their way shall end the rest that they may lead to.
+        self._replays = await self._outbox.replays(self._sink.name)
         due = await self._outbox.due(self._sink.name, self._clock(), BATCH)
         await self._count_backlog()
         if not due:
@@ -297,15 +305,24 @@ class Pump:
     def _rest(self, seconds: float) -> None:
         self._rest_until = anyio.current_time() + seconds
 
-    async def _sleep(self, rest: float) -> None:
-        if rest <= 0:
-            return
-        self._at_rest = True
-        self._settled(len(self._settling))
+    async def _sleep(self) -> None:
+        """Leave the receiver alone for as long as it has to rest, or until there is a replay."""
+        self._at_rest = self._rest_until > anyio.current_time()
+        if self._at_rest:
+            self._settled(len(self._settling))
         try:
-            await anyio.sleep(rest)
+            while (rest := self._rest_until - anyio.current_time()) > 0:
+                await anyio.sleep(min(POLL, rest))
+                if await self._replayed():
+                    self._rest_until = 0.0
         finally:
             self._at_rest = False
+
+    async def _replayed(self) -> bool:
+        try:
+            return await self._outbox.replays(self._sink.name) != self._replays
+        except OrderAccError:
+            return False  # an outbox in trouble ends no rest; the next turn tells of it
 
     def _settled(self, first: int) -> None:
         for one in self._settling[:first]:
@@ -320,4 +337,4 @@ class Pump:
 
 def json_bytes(body: Mapping[str, Any]) -> bytes:
     """A message as it is sent: the same bytes at every attempt."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

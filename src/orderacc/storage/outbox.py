@@ -152,7 +152,7 @@ class Outbox:
 
     async def replay(
         self,
-        sink: str | None = None,
+        sink: str,
         *,
         ids: Sequence[int] = (),
         state: OutboxState = "dead",
@@ -160,8 +160,10 @@ class Outbox:
     ) -> int:
         """Tell messages again, from now on and under their old keys.
 
+        Whoever asks for this says that the receiver is well: what waits for it by itself need wait no longer either.
+
         Args:
-            sink: Of this one only.
+            sink: Whom.
             ids: These only.
             state: In which they are: `dead`, or `delivered` for a receiver that has lost them.
             since: Created at or after, seconds since 1970.
@@ -174,11 +176,30 @@ class Outbox:
             clauses.append(f"id IN ({', '.join('?' * len(ids))})")
             values += ids
         again = "state = 'pending', attempts = 0, settled_at = NULL, next_at = ?"
-        return await self._change(
-            f"UPDATE outbox SET {again} WHERE {' AND '.join(clauses)}",  # noqa: S608  all ours, values are bound
-            (time.time(), *values),
-            durable=True,
-        )
+        chosen = f"UPDATE outbox SET {again} WHERE {' AND '.join(clauses)}"  # noqa: S608  all ours, values are bound
+
+        def work(connection: sqlite3.Connection) -> int:
+            now = time.time()
+            count = connection.execute(chosen, (now, *values)).rowcount
+            connection.execute(
+                "UPDATE outbox SET next_at = ? WHERE sink = ? AND state = 'pending' AND next_at > ?", (now, sink, now)
+            )
+            connection.execute(
+                "INSERT INTO facts (name, value) VALUES (?, '1') ON CONFLICT (name) DO UPDATE SET value = value + 1",
+                (_REPLAYS.format(sink),),
+            )
+            return count
+
+        return await self._database.write(work)
+
+    async def replays(self, sink: str) -> int:
+        """How often a replay was asked for, by whatever process."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            known = connection.execute("SELECT value FROM facts WHERE name = ?", (_REPLAYS.format(sink),)).fetchone()
+            return int(known[0]) if known else 0
+
+        return await self._database.read(work)
 
     async def log(
         self,
@@ -222,10 +243,8 @@ class Outbox:
             (state, time.time(), error, message_id),
         )
 
-    async def _change(self, statement: str, values: Sequence[object], *, durable: bool = False) -> int:
-        return await self._database.write(
-            lambda connection: connection.execute(statement, values).rowcount, durable=durable
-        )
+    async def _change(self, statement: str, values: Sequence[object]) -> None:
+        await self._database.write(lambda connection: connection.execute(statement, values), durable=False)
 
     async def _rows(self, statement: str, values: Sequence[object] | dict[str, object]) -> list[OutboxEntry]:
         def work(connection: sqlite3.Connection) -> list[OutboxEntry]:
@@ -233,6 +252,9 @@ class Outbox:
 
         return await self._database.read(work)
 
+
+_REPLAYS: Final = "replays:{}"
+"""Name of the fact that counts a sink's replays."""
 
 _COLUMNS: Final = "id, sink, station_id, key, body, created_at, attempts, next_at, state, settled_at, last_error"
 
