@@ -57,6 +57,13 @@ def test_the_menu_says_what_cannot_be_seen(orders, tmp_path, capsys):
     assert "cannot be seen" in out
 
 
+@pytest.mark.parametrize("seen", ['{"items": [{"name": "Big \\ud83c Pie"}]}', "big \ud83c pie"])
+def test_half_of_a_character_is_no_failure(orders, capsys, seen):
+    assert judged(orders, "--order", 384, "--seen", seen, "--json") == 1
+    (extra,) = json.loads(capsys.readouterr().out)["extra"]
+    assert extra["name"].casefold() == "big \ufffd pie"
+
+
 def test_nothing_seen(orders, capsys):
     assert judged(orders, "--order", "0385", "--seen", "") == 1
     assert "Missing: 1 soup." in capsys.readouterr().out

@@ -103,15 +103,39 @@ def test_a_file_that_is_bad_from_the_start_is_refused_with_every_line(file):
     with pytest.raises(ConfigError) as caught:
         FileOrders(file)
     assert [str(found).removeprefix(str(file)) for found in caught.value.findings] == [
-        ":2:23 1[0].quantity: quantity of 'Tea' must be a whole number from 1, not 0",
+        ":2:23 1[0].quantity: input should be greater than or equal to 1",
         ":3:1 2: should be a list of lines, at least one",
         ':4:7 3[0]: should be a line: {"name": "Burger", "quantity": 1}',
         ':4:24 3[1]: should be a line: {"name": "Burger", "quantity": 1}',
-        ":5:8 4[0].name: an item needs a name",
+        ":5:8 4[0].name: should be text on one line, not empty",
         ":6:1: an order needs a number",
-        ":7:21 5[0].quantity: quantity of 'A' must be a whole number from 1, not '2'",
+        ":7:21 5[0].quantity: should be a whole number",
         ":8:1  5: is the same order number as '5'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"1": [{"name": "Smiley Box \ud83c"}]}, "without halves of characters"),
+        ({"1\ud83c": [{"name": "Tea"}]}, "an order's number should be text on one line"),
+        ({"1": [{"name": "Tea\nPie"}]}, "on one line"),
+        ({"1": [{"name": "Tea", "quantity": 10**20}]}, "less than or equal to 1000"),
+    ],
+)
+def test_a_table_holds_nothing_that_no_verdict_could_be_written_of(file, table, words):
+    write(file, table)
+    with pytest.raises(ConfigError, match=words):
+        read_orders(file)
+
+
+@pytest.mark.parametrize(
+    "name", ["Caf\u00e9\u00a0Latte", "Box \U0001f468\u200d\U0001f373", "\u30c1\u30fc\u30ba\u3000\u30d1\u30a4"]
+)
+def test_spaces_of_other_widths_and_joined_emoji_are_names_like_any_other(file, name):
+    write(file, {"1": [{"name": f" {name}\n", "quantity": 1000}]})
+    (order,) = read_orders(file).values()
+    assert order.items == (Item(name, 1000),)
 
 
 @settings(deadline=None, max_examples=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import anyio
@@ -186,6 +187,13 @@ async def test_a_death_on_the_way_to_the_store_leaves_nothing_undone(tmp_path, d
         assert await keys_of(box.store) == [f"results/{VISIT}/1.json", *names]
         assert (await recall(box.seen, VISIT)).verdict == told.to_dict()
         assert await box.spool.held_visits() == []
+
+
+async def test_half_of_a_character_costs_no_evidence(tmp_path):
+    async with opened(tmp_path) as box:
+        told = await judged(box, replace(verdict(), sentence="Extra: 1 Pizza \ud83c."))
+        kept = json.loads(await box.store.get(f"results/{VISIT}/1.json"))
+        assert kept == {**told.to_dict(), "sentence": "Extra: 1 Pizza ?."}
 
 
 async def test_an_order_without_frames_leaves_its_verdict(tmp_path):

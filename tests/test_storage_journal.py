@@ -107,6 +107,15 @@ async def test_a_verdict_and_its_messages_are_written_once(journal):
     assert await journal.verdict("nowhere") is None
 
 
+async def test_half_of_a_character_costs_no_verdict_and_no_message(journal):
+    told = OutboxMessage("hook", "left", "store/left-000001/1", {"sentence": "Extra: 1 Pizza \ud83c."})
+    assert await journal.record(verdict(1, sentence="Extra: 1 Pizza \ud83c."), [told])
+    (kept,) = (await journal.verdicts(VerdictFilter())).verdicts
+    assert kept.body == {**verdict(1).to_dict(), "sentence": "Extra: 1 Pizza ?."}
+    (waiting,) = await journal.outbox.due("hook", time.time(), 9)
+    assert waiting.body == {"sentence": "Extra: 1 Pizza ?."}
+
+
 async def test_verdicts_are_filtered_and_paged(journal):
     for number in range(10):
         status = "inaccurate" if number % 2 else "accurate"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messy_answers import ANSWERS
-from orderacc import Item
+from orderacc import Item, judge
 from orderacc.vlm.answer import MAX_CHARS, parse_answer, read_answer
 from orderacc.vlm.prompt import format_answer
 
@@ -232,6 +232,15 @@ def test_any_prefix_of_an_answer_holds_no_more_than_the_whole() -> None:
     for end in range(len(whole)):
         for item in parse_answer(whole[:end]):
             assert counts[item.name] == item.quantity
+
+
+@pytest.mark.parametrize("half", ["\\ud83c", "\ud83c", "\\udf55"])
+def test_half_of_an_emoji_leaves_a_name_that_can_be_written(half: str) -> None:
+    text = '{"items":[{"name":"Cheese HALF Pizza","quantity":2}]}'
+    answer = parse_answer(text.replace("HALF", half))
+    assert answer == [Item("Cheese \ufffd Pizza", 2)]
+    assert judge([Item("Cheese Pizza", 2)], answer).status == "accurate"
+    assert parse_answer(text.replace("HALF", "\\ud83c\\udf55")) == [Item("Cheese \U0001f355 Pizza", 2)]
 
 
 def test_sums_stop_at_the_largest_count() -> None:

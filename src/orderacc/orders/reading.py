@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orderacc.documents import read_document
-from orderacc.domain.orders import Item, Order
+from orderacc.domain.orders import Order
 from orderacc.errors import BadOrderError, ConfigError, Finding
 from orderacc.orders.numbers import normal
-from orderacc.orders.schema import read_each, read_order
+from orderacc.orders.schema import on_one_line, read_each, read_order, read_table_line
 
 if TYPE_CHECKING:
     from orderacc.documents import Document, FieldPath
+    from orderacc.domain.orders import Item
 
 FILE: Final = "file"
 """Source of orders in files that name none."""
@@ -136,6 +137,8 @@ def _read_table(document: Document) -> dict[str, Order]:
         key = normal(str(number))
         if not key:
             problems.append(((number,), "an order needs a number"))
+        elif not on_one_line(str(number)):
+            problems.append(((number,), "an order's number should be text on one line"))
         elif key in first:
             problems.append(((number,), f"is the same order number as {first[key]!r}"))
         first.setdefault(key, str(number))
@@ -158,10 +161,9 @@ def _items(number: str, lines: object, problems: list[tuple[FieldPath, str]]) ->
             problems.append((path, 'should be a line: {"name": "Burger", "quantity": 1}'))
             continue
         try:
-            items.append(Item(line["name"], line.get("quantity", 1)))
-        except ValueError as error:
-            wrong = "quantity" if line["name"].strip() else "name"
-            problems.append(((*path, wrong), str(error)))
+            items.append(read_table_line(line))
+        except BadOrderError as error:
+            problems += [((*path, *wrong), message) for wrong, message in error.problems]
     return tuple(items)
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 HIGHEST_VERSION: Final = 2**53 - 2
 
+_HARMLESS: Final = dict.fromkeys(map(ord, "\u00a0\u00ad\u2007\u2009\u200b\u200c\u200d\u202f\u3000\ufeff"), " ")
+"""Spaces of other widths, and joiners within words and emoji: nothing to be seen of them, and tills write them."""
+
 
 def _moment(value: object) -> object:
     if value is None or isinstance(value, datetime):
@@ -33,8 +36,14 @@ def _moment(value: object) -> object:
     return moment
 
 
+def on_one_line(text: str) -> bool:
+    """Whether a text can be shown and written: not empty, no control characters, no half of a character."""
+    text = text.strip()
+    return bool(text) and (text.isprintable() or text.translate(_HARMLESS).isprintable())
+
+
 def _words(text: str) -> str:
-    if not text.strip() or not text.isprintable():
+    if not on_one_line(text):
         raise PydanticCustomError("words", "should be text on one line, not empty")
     return text.strip()
 
@@ -85,6 +94,15 @@ class LineIn(_Part):
     def plain(self) -> bool:
         """Whether it is a name and a number, and no more."""
         return self.model_fields_set <= {"name", "quantity"}
+
+
+class TableLineIn(_Part):
+    """A line in a table of orders, of which no more is read."""
+
+    name: Words
+    """What the POS calls it."""
+    quantity: Quantity = 1
+    """How many."""
 
 
 class OrderIn(_Part):
@@ -152,9 +170,25 @@ def read_order(data: object, *, source: str | None = None) -> Order:
     try:
         return OrderIn.model_validate(data).order(source)
     except ValidationError as error:
-        raise BadOrderError([(detail["loc"], _problem(detail)) for detail in error.errors(include_url=False)]) from None
+        raise _bad(error) from None
     except ValueError as error:
         raise BadOrderError([((), str(error))]) from None
+
+
+def read_table_line(data: object) -> Item:
+    """Read a line of a table of orders.
+
+    Args:
+        data: What `json.loads` gave.
+
+    Raises:
+        BadOrderError: With all that is wrong.
+    """
+    try:
+        line = TableLineIn.model_validate(data)
+    except ValidationError as error:
+        raise _bad(error) from None
+    return Item(line.name, line.quantity)
 
 
 def read_each(data: list[Any], source: str | None = None) -> tuple[list[Order], list[tuple[FieldPath, str]]]:
@@ -206,7 +240,12 @@ _PLAIN: Final = {
     "tuple_type": "should be a list",
     "string_too_long": "should be shorter",
     "too_long": "should be a shorter list",
+    "string_unicode": "should be text without halves of characters",
 }
+
+
+def _bad(error: ValidationError) -> BadOrderError:
+    return BadOrderError([(detail["loc"], _problem(detail)) for detail in error.errors(include_url=False)])
 
 
 def _problem(detail: Any) -> str:  # noqa: ANN401  a pydantic error

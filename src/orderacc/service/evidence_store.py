@@ -256,7 +256,7 @@ class EvidenceStore:
             stills: What its clip is made of.
         """
         key = visit_key(RESULTS, visit_id, f"{body['revision']}.json")
-        result = json.dumps(body, ensure_ascii=False).encode()
+        result = json.dumps(body, ensure_ascii=False).encode(errors="replace")
         await self._tell(visit_id, {**frames, key: len(result)})
         await self._spool.release(key_part(visit_id), list(frames))
         if stills:

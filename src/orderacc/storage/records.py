@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 if TYPE_CHECKING:
     from orderacc.domain.orders import Order
@@ -32,7 +33,12 @@ def written(value: object) -> str:
 
     Made in the writer's thread, which holds up the event loop meanwhile: a quarter of the time `json.dumps` takes.
     """
-    return to_json(value).decode()
+    try:
+        return to_json(value).decode()
+    except PydanticSerializationError:
+        # Half of a character cannot be written, and no order loses its verdict for one.
+        whole = json.dumps(value, ensure_ascii=False).encode(errors="replace")
+        return to_json(json.loads(whole)).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ MAX_QUANTITY = 99
 
 _END_OF_THOUGHT = "</think>"
 _SPECIAL_TOKEN = re.compile(r"<\|\w{1,40}\|>")
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+_UNKNOWN_CHARACTER = "\ufffd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ def parse_answer(text: str) -> list[Item]:
         text: The answer as written.
 
     Returns:
-        One `Item` a name, repeated lines added up, names in Unicode NFC. Empty both for "nothing there" and for text
-        that is no list; `read_answer` tells the two apart.
+        One `Item` a name, repeated lines added up, names in Unicode NFC and without halves of characters. Empty both
+        for "nothing there" and for text that is no list; `read_answer` tells the two apart.
     """
     return list(read_answer(text).items)
 
@@ -79,7 +81,8 @@ def _add_up(lines: Iterable[tuple[str, int]]) -> tuple[Item, ...]:
     for name, quantity in lines:
         if not 1 <= quantity <= MAX_QUANTITY:
             continue
-        name = unicodedata.normalize("NFC", name)  # noqa: PLW2901  JSON may have escaped what composes
+        # JSON may have escaped what composes, and half of an emoji, which could not be written anywhere.
+        name = unicodedata.normalize("NFC", _HALF_A_CHARACTER.sub(_UNKNOWN_CHARACTER, name))  # noqa: PLW2901
         key = name.casefold()
         names.setdefault(key, name)
         counts[key] = min(MAX_QUANTITY, counts.get(key, 0) + quantity)
