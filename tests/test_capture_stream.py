@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 import ports
@@ -20,6 +22,7 @@ from rtsp_server import Clip, RtspServer, encode_clip
 from video_files import SIZE, number_of, write_video
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -343,6 +346,27 @@ def test_without_any_times(tmp_path: Path) -> None:
     frames = over_http({"/a.h264": video}, "/a.h264")
     assert len(frames) == 30
     assert all(after.at > before.at for before, after in pairwise(frames))
+
+
+def slow_pictures(connection: socket.socket) -> None:
+    """A camera's motion JPEG, 10 pictures a second and nothing said of it."""
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=next\r\n\r\n")
+    picture = cv2.imencode(".jpg", np.zeros((SIZE[1], SIZE[0], 3), np.uint8))[1].tobytes()
+    for _ in range(25):
+        head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+        connection.sendall(head.encode() + picture + b"\r\n")
+        time.sleep(0.1)
+
+
+def test_motion_jpeg_takes_the_time_it_takes() -> None:
+    with ports.answering(slow_pictures) as port:
+        source = StreamSource(f"http://127.0.0.1:{port}/", "drive-1", 10)
+        # What came while FFmpeg looked at the stream comes at once.
+        frames = take(source, 16)[5:]
+    assert source.info.fps is None
+    assert frames[-1].at - frames[0].at == pytest.approx(frames[-1].wall - frames[0].wall, abs=0.1)
+    assert frames[-1].at - frames[0].at > 0.9
 
 
 @pytest.mark.parametrize(

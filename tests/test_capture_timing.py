@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from orderacc.capture.timing import LEAP, SLACK, Decimator, FrameClock, LiveClock, Pace
+from orderacc.capture.timing import BACKLOG, FAR, LAG, LEAP, SLACK, Decimator, FrameClock, LiveClock, Pace
+
+if TYPE_CHECKING:
+    from random import Random
 
 times = st.lists(st.integers(1, 400), max_size=200).map(
     lambda gaps: [Fraction(sum(gaps[:i]), 1000) for i in range(len(gaps))]
@@ -83,6 +87,55 @@ def live(stamps: list[int | None], came: list[float]) -> list[float]:
 )
 def test_live_time(stamps: list[int | None], came: list[float], expected: list[float]) -> None:
     assert live(stamps, came) == expected
+
+
+def told(seconds: list[float], came: list[float]) -> list[float]:
+    """Frame times of a camera that says these."""
+    clock = LiveClock(Fraction(1, 90_000), Fraction(10))
+    return [float(clock.at(round(says * 90_000), at)) for says, at in zip(seconds, came, strict=True)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 135_000))
+@example(1)
+@example(3600)
+@example(22_500)
+@example(180_000)
+def test_a_wrong_rate_does_not_add_up(ticks: int) -> None:
+    came = [index / 10 for index in range(400)]
+    result = told([index * ticks / 90_000 for index in range(400)], came)
+    rate = ticks / 9000
+    behind = 2 * (LAG + BACKLOG + 1)
+    ahead = 2 * (min(FAR, max(rate - 1, 0) * BACKLOG) + 2 * LEAP)
+    assert all(-behind <= at - real <= ahead for at, real in zip(result, came, strict=True))
+    if not 0.6 < rate < 1.4:
+        # By now it is known, and the arrivals tell the time.
+        assert result[-1] - result[-101] == pytest.approx(10, abs=0.01)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.randoms(use_true_random=False), st.lists(st.tuples(st.floats(5, 20), st.floats(0, 8)), max_size=4))
+def test_a_right_clock_is_believed_through_trembling_and_backlogs(
+    random: Random, stalls: list[tuple[float, float]]
+) -> None:
+    delays = [random.random() for _ in range(300)]
+    taken = [index / 5 for index in range(300)]
+    came = [at + delay for at, delay in zip(taken, delays, strict=True)]
+    start = 0.0
+    for pause, length in stalls:
+        start += pause
+        came = [start + length if start <= at < start + length else at for at in came]
+        start += length
+    arrived = [max(came[: index + 1]) for index in range(len(came))]
+    assert told(taken, arrived) == pytest.approx(taken, abs=0.001)
+
+
+def test_a_backlog_that_comes_slowly_and_a_playlist_that_starts_in_the_past_are_believed() -> None:
+    taken = [index / 10 for index in range(900)]
+    slowly = [at if at < 20 or at >= 44 else 28 + (at - 20) * 2 / 3 for at in taken]
+    assert told(taken, slowly) == pytest.approx(taken, abs=0.001)
+    segments = [max(0.0, at // 6 * 6 - 12) for at in taken]
+    assert told(taken, segments) == pytest.approx(taken, abs=0.001)
 
 
 @given(st.lists(st.floats(-0.3, 0.3), min_size=2, max_size=200), st.sampled_from([5, 10, 25, 30]))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import anyio
+import numpy as np
 import pytest
 
 from orderacc.capture import Delivery, FrameReader
+from orderacc.domain.frames import Frame
 from orderacc.domain.menus import Menu
 from orderacc.domain.verdicts import ModelVersions
 from orderacc.errors import EngineError, OrdersError, SourceError
 from orderacc.orders import FixedOrders
 from orderacc.selection.visits import StationTracker
+from orderacc.service import station as station_module
 from orderacc.service.asking import DEFAULT_POLICY, AskPolicy
 from orderacc.service.judging import JudgeSettings, OrderJudge
 from orderacc.service.pipeline import Pipeline
@@ -200,3 +206,19 @@ async def test_the_counter_is_what_the_region_of_interest_says():
     watched.roi = (0.25, 0.0, 0.75, 0.5)
     await verdicts_of([watched])
     assert sizes == {(14, 14)}
+
+
+async def test_the_wall_clock_of_a_live_station_follows_when_it_is_set(monkeypatch):
+    ahead = 1_000.0
+    monkeypatch.setattr(station_module, "wall_ahead", lambda: ahead)
+    frame = Frame("counter", 0, 2.0, np.zeros((8, 8, 3), np.uint8), wall=5_000.0)
+    live = replace(station(), epoch=None)
+    began = live.epoch_by(frame)
+    assert began.timestamp() == 4_998
+    ahead += 0.5
+    assert live.epoch_by(frame) == began, "kept right bit by bit"
+    ahead += 3_600
+    assert live.epoch_by(frame) - began == timedelta(seconds=3_600.5)
+    taped = station()
+    ahead += 3_600
+    assert taped.epoch_by(frame) == RECORDING_EPOCH

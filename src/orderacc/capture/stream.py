@@ -47,6 +47,9 @@ PROTOCOLS: Final = {
 }
 """What FFmpeg may use for it. No `file`: whatever a stream or a playlist names, this machine's files stay closed."""
 
+UNTIMED: Final = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})
+"""Formats that say nothing of time: FFmpeg makes up 25 frames a second, and the arrivals tell better."""
+
 ANALYSE: Final = 200_000
 """Microseconds of stream that FFmpeg looks at before it hands it over."""
 
@@ -152,7 +155,8 @@ class StreamSource:
             stream = self._video(container)
             opened = time.monotonic()
             decoder = Decoder(stream, self._hwaccel)
-            rate = stream.guessed_rate or stream.average_rate
+            timed = container.format.name not in UNTIMED
+            rate = (stream.guessed_rate or stream.average_rate) if timed else None
             self._info = StreamInfo(
                 codec=stream.codec_context.name,
                 width=0,
@@ -166,7 +170,7 @@ class StreamSource:
             reformatter = VideoReformatter()
             with closing(self._pictures(container, stream, decoder, began)) as pictures:
                 for picture, arrived in pictures:
-                    at = clock.at(picture.pts, arrived)
+                    at = clock.at(picture.pts if timed else None, arrived)
                     if self._decimator.keeps(at):
                         image = upright_bgr(picture, reformatter)
                         frame = Frame(self._station_id, self._kept, float(at), image, picture.pts, time.time())

@@ -23,6 +23,15 @@ SLACK: Final = Fraction(1, 1000)
 LEAP: Final = 2
 """Seconds a camera's times may run ahead of the arrival of its frames: more than any buffer on the way holds."""
 
+LAG: Final = 3
+"""Seconds they may fall behind it: what comes this late is a backlog."""
+
+BACKLOG: Final = 2.0
+"""Seconds it takes a backlog to come at the most; frames that go on outside for longer have a clock that is wrong."""
+
+FAR: Final = 30.0
+"""Seconds ahead that no backlog is: more than a playlist's segments hold."""
+
 LEAST_STEP: Final = Fraction(1, 1000)
 """Seconds from one live frame to the next at the least."""
 
@@ -72,8 +81,12 @@ class LiveClock:
 
     Times only ever grow. The stream's own times are used while they can be true: they are free of the network's jitter
     and tell a backlog that arrives at once apart. Where a time is missing, goes back (a camera that was set, a counter
-    that wrapped around) or runs ahead of the arrivals by more than `LEAP`, the time between the arrivals takes its
+    that wrapped around) or leaps ahead of the arrivals by more than `LEAP`, the time between the arrivals takes its
     place and the stream's times count from there.
+
+    Times that get ahead of the arrivals bit by bit, or fall behind, tell of a wrong rate or of a network that got
+    faster or slower. A wrong rate is known by its going on: what lasts widens the bounds of a side once; at the second
+    time the stream's times are given up, and the arrivals tell the time from there.
     """
 
     def __init__(self, time_base: Fraction | None, rate: Fraction | None = None) -> None:
@@ -89,6 +102,9 @@ class LiveClock:
         self._origin: Fraction | None = None
         self._last: Fraction | None = None
         self._arrived = 0.0
+        self._known: tuple[float, float] | None = None
+        self._outside: float | None = None
+        self._doubted: set[bool] = set()
 
     def at(self, pts: int | None, arrived: float) -> Fraction:
         """Time of the next frame.
@@ -110,8 +126,26 @@ class LiveClock:
                 at = stamp - self._origin
             else:
                 self._origin = stamp - at
+            self._compare(float(at), arrived)
         self._last, self._arrived = at, arrived
         return at
+
+    def _compare(self, at: float, arrived: float) -> None:
+        """Hold the stream's times against the arrivals; where they go their own way for good, use them no more."""
+        ahead = at - arrived
+        least, most = self._known or (ahead, ahead)
+        self._known = (least, most)
+        if least - LAG <= ahead <= most + LEAP:
+            self._outside = None
+            return
+        if self._outside is None:
+            self._outside = arrived
+        if ahead > most + FAR or arrived - self._outside > BACKLOG:
+            late = ahead < least
+            if late in self._doubted:
+                self._time_base = None
+            self._doubted.add(late)
+            self._known, self._outside = (min(least, ahead), max(most, ahead)), None
 
 
 class Decimator:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from orderacc.service.thinning import Thinner
 
 __all__ = ["RECORDING_EPOCH", "ClosedOrder", "Eyes", "Station", "StationState", "cropped"]
+
+CLOCK_SET: Final = 1.0
+"""Seconds by which the wall clock leaves the monotonic one when somebody sets it; keeping it right takes less."""
 
 
 @dataclass(slots=True)
@@ -124,6 +128,7 @@ class Station:
     latest: LatestLook = field(default_factory=LatestLook)
     upload: Upload | None = None
     film: Film | None = None
+    _wall_ahead: float | None = field(default=None, init=False)
 
     @property
     def station_id(self) -> str:
@@ -148,10 +153,18 @@ class Station:
         return left_out
 
     def epoch_by(self, frame: Frame) -> datetime:
-        """Wall-clock time of frame time 0, which the first frame of a live station decides."""
+        """Wall-clock time of frame time 0, which the first frame of a live station decides.
+
+        When the machine's clock is set later, it moves along: what follows has the time that is right by then.
+        """
+        ahead = wall_ahead()
         if self.epoch is None:
             taken = datetime.now(UTC).timestamp() if frame.wall is None else frame.wall
             self.epoch = datetime.fromtimestamp(taken - frame.at, UTC)
+            self._wall_ahead = ahead
+        elif self._wall_ahead is not None and abs(ahead - self._wall_ahead) > CLOCK_SET:
+            self.epoch += timedelta(seconds=ahead - self._wall_ahead)
+            self._wall_ahead = ahead
         return self.epoch
 
 
@@ -174,6 +187,11 @@ class ClosedOrder:
     ended: float
     unseen: str | None = None
     early: EarlyAnswers = field(default_factory=EarlyAnswers)
+
+
+def wall_ahead() -> float:
+    """Seconds the wall clock is ahead of the monotonic one; where a test sets the clock."""
+    return time.time() - time.monotonic()
 
 
 def cropped(frame: Frame, roi: tuple[float, float, float, float] | None) -> Frame:
