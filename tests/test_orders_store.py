@@ -99,6 +99,22 @@ async def test_what_cannot_be_kept_is_not_acknowledged_and_does_not_count():
     assert kept == [order()]
 
 
+async def test_a_known_order_is_kept_again_only_where_it_is_not_kept():
+    kept, place = [], 1
+
+    async def keep(one):
+        kept.append((place, one.order_id))
+
+    store = OrderStore(on_put=keep, place=lambda: place)
+    store.restore([(order("old"), time.time())])
+    for file in (1, 1, 2, 2):
+        place = file
+        assert await store.put(order("old")) is Put.UNCHANGED
+        await store.put_all([order("new")])
+        await store.take("file", [order("held")])
+    assert kept == [(1, "new"), (2, "old"), (2, "new")]
+
+
 async def test_orders_kept_elsewhere_come_back_without_being_kept_again():
     async def keep(_):
         raise AssertionError

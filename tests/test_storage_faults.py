@@ -215,6 +215,23 @@ async def test_a_file_taken_away_while_it_runs_is_begun_anew_and_nothing_is_writ
         assert {one.order.order_id for one in await journal.orders("2020")} == {"00004"}
 
 
+async def test_a_file_removed_to_make_room_is_begun_anew_by_itself(tmp_path, caplog):
+    with small_disk(tmp_path / "disk", 2) as disk:
+        path = disk / "journal.db"
+        async with Journal.open(path) as journal:
+            fill(disk, leave=400_000)
+            acknowledged, refusal = await put_until_refused(journal, 0)
+            assert refusal.code == "storage_full"
+            files = journal.files
+            for file in disk.glob("journal.db*"):
+                file.unlink()
+            assert await goes_on(journal, 50_000) <= RECOVERY
+            assert "journal_replaced" in caplog.text
+            assert journal.files > files
+            assert {one.order.order_id for one in await journal.orders("2020")} == {"50000"}
+        assert acknowledged
+
+
 async def test_a_backup_put_back_while_it_runs_is_gone_on_with(tmp_path):
     path, copy = tmp_path / "journal.db", tmp_path / "copy.db"
     async with Journal.open(path) as journal:

@@ -31,6 +31,9 @@ FOR_GOOD: Final = 2**53 - 1
 AT_ONCE: Final = 200
 """Orders of a large feed taken before others get their turn."""
 
+NOWHERE: Final = -1
+"""The place of an order that is not kept."""
+
 
 class Put(StrEnum):
     """What became of an order that was put into the store."""
@@ -53,6 +56,7 @@ class _Kept:
     known: float
     feed: str | None = None
     withdrawn: bool = False
+    place: int = NOWHERE
 
 
 class OrderStore:
@@ -69,6 +73,7 @@ class OrderStore:
         keep: Seconds they are kept.
         on_put: Awaited with every order that is new or changed, before it counts and before `put` returns; when it
             raises, nothing has changed. Not with what a feed holds, which holds it anyway. For whoever keeps orders.
+        place: Tells by a number where `on_put` keeps orders now. One that is not kept there is when it is put again.
         clock: Seconds since 1970.
     """
 
@@ -79,10 +84,12 @@ class OrderStore:
         most: int = 50_000,
         keep: float = 48 * 3600.0,
         on_put: Callable[[Order], Awaitable[object]] | None = None,
+        place: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.rules = rules or MatchRules()
         self.on_put = on_put
+        self.place = place
         self._most = most
         self._keep = keep
         self._clock = clock
@@ -157,6 +164,7 @@ class OrderStore:
             number = version or FOR_GOOD
             kept = self._kept.get((source, order_id))
             if kept is not None and kept.order.state == "cancelled" and kept.order.version >= number:
+                await self._keep_again(kept, must_keep=True)
                 return Put.UNCHANGED
             if kept is not None and kept.order.version > number:
                 return Put.STALE
@@ -194,7 +202,7 @@ class OrderStore:
         now = self._clock()
         for order, known in orders:
             if (order.source, order.order_id) not in self._kept:
-                self._keep_order(order, None, min(known, now))
+                self._keep_order(order, None, min(known, now), self.place())
 
     @contextmanager
     def watch(self) -> Iterator[Changes]:
@@ -236,6 +244,8 @@ class OrderStore:
         known = kept.order
         same = replace(order, version=known.version) == known
         if same and order.version in (0, known.version):
+            if feed is None:
+                await self._keep_again(kept, must_keep=must_keep)
             self._revive(key, kept, feed)
             return Put.UNCHANGED
         version = order.version or known.version + 1
@@ -249,24 +259,37 @@ class OrderStore:
         return Put.STALE
 
     async def _accept(self, order: Order, feed: str | None, *, must_keep: bool) -> None:
-        if self.on_put is not None and feed is None:
-            try:
-                await self.on_put(order)
-                self._refused = False
-            except StorageError as error:
-                if must_keep:
-                    raise
-                if not self._refused:
-                    _log.warning("orders_not_kept", code=error.code, reason=error.message)
-                self._refused = True
-        self._keep_order(order, feed, self._clock())
+        place = NOWHERE if feed is not None else await self._written(order, must_keep=must_keep)
+        self._keep_order(order, feed, self._clock(), place)
         for changes in self._watchers:
             changes.add(order)
 
-    def _keep_order(self, order: Order, feed: str | None, known: float) -> None:
+    async def _keep_again(self, kept: _Kept, *, must_keep: bool) -> None:
+        """An order that is known just so may be nowhere, or where orders are not kept any more."""
+        if kept.place != self.place():
+            kept.place = await self._written(kept.order, must_keep=must_keep)
+
+    async def _written(self, order: Order, *, must_keep: bool) -> int:
+        """Where an order is kept from now on."""
+        if self.on_put is None:
+            return NOWHERE
+        place = self.place()  # it may be another before this returns: then it is kept once more, not never
+        try:
+            await self.on_put(order)
+        except StorageError as error:
+            if must_keep:
+                raise
+            if not self._refused:
+                _log.warning("orders_not_kept", code=error.code, reason=error.message)
+            self._refused = True
+            return NOWHERE
+        self._refused = False
+        return place
+
+    def _keep_order(self, order: Order, feed: str | None, known: float, place: int) -> None:
         key = (order.source, order.order_id)
         self._forget(key)
-        self._kept[key] = _Kept(order, known)
+        self._kept[key] = _Kept(order, known, place=place)
         self._numbers.setdefault(loosest(normal(order.display_id)), {})[key] = None
         self._hold(key, feed)
         self._age()

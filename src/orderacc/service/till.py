@@ -100,6 +100,7 @@ class PosOrders:
         """Take back the orders that were kept, and keep from now on what is pushed or polled."""
         keep = self._config.keep_sec if self._config is not None else 0.0
         kept = await journal.orders(time_text(datetime.now(UTC) - timedelta(seconds=keep)))
+        self.store.place = lambda: journal.files
         self.store.restore((one.order, datetime.fromisoformat(one.received_at).timestamp()) for one in kept)
         self.store.on_put = journal.put_order
 

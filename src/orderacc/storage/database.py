@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
-import aiosqlite
-
 from orderacc.errors import StorageError
+from orderacc.storage.connection import close, connect
 from orderacc.storage.faults import is_corrupt, storage_error
 from orderacc.storage.grouping import Write, carry_out, settle
 from orderacc.storage.mending import ReplacedError, drop_log, identity, move_aside, must_be_sound, probe, unmovable
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from orderacc.storage.connection import Connection
 
 T = TypeVar("T")
 
@@ -42,6 +43,8 @@ TOLD_AT_ONCE: Final = 4
 
 RETRY_EVERY: Final = 0.5
 """Seconds between attempts to write while the place fails."""
+
+TAKEN_AWAY: Final = "it was removed, or another file was put in its place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,6 @@ class DatabaseHealth:
     set_aside: int
 
 
-class _Connection(aiosqlite.Connection):
-    """A connection in a thread of its own that carries out whole transactions there, not statement by statement."""
-
-    async def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` with the connection in its thread."""
-        return cast("T", await self._execute(work, self._conn))  # type: ignore[no-untyped-call]
-
-
 class Database:
     """An open file. Use it as `async with await Database.open(path) as database`; it belongs to one event loop.
 
@@ -80,14 +75,15 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._writer: _Connection | None = None
-        self._reader: _Connection | None = None
+        self._writer: Connection | None = None
+        self._reader: Connection | None = None
         self._waiting: deque[Write] = deque()
         self._wanted = asyncio.Event()
         self._closing = False
         self._trouble: StorageError | None = None
         self._suspected = False
         self._set_aside = 0
+        self._files = 0
         self._identity: tuple[int, int] | None = None
         self._writing: asyncio.Task[None] | None = None
 
@@ -123,9 +119,9 @@ class Database:
         await self.aclose()
 
     @property
-    def set_aside(self) -> int:
-        """Damaged files set aside since it was opened."""
-        return self._set_aside
+    def files(self) -> int:
+        """Grows whenever another file may be in its place: what was written before may not be in that one."""
+        return self._files
 
     def health(self) -> DatabaseHealth:
         """How the file is."""
@@ -191,35 +187,23 @@ class Database:
         await self._connect_reader()
 
     async def _connect_reader(self) -> None:
-        reader = _Connection(partial(sqlite3.connect, self.path, isolation_level=None), 64)
-        try:
-            await reader
-            await reader.call(prepare_reader)
-        except BaseException:
-            await _close(reader)
-            raise
-        self._reader = reader
+        self._reader = await connect(self.path, prepare_reader)
 
-    async def _connect_writer(self, *, check: bool) -> _Connection:
-        writer = _Connection(partial(sqlite3.connect, self.path, isolation_level=None), 64)
-        try:
-            await writer
-            await writer.call(prepare)
-            if check:
-                await writer.call(must_be_sound)
-            self._identity = await asyncio.to_thread(identity, self.path)
-        except BaseException:
-            await _close(writer)
-            raise
-        self._writer = writer
-        return writer
+    async def _connect_writer(self, *, check: bool) -> Connection:
+        def look(_: sqlite3.Connection) -> None:
+            self._identity = identity(self.path)
+
+        self._writer = await connect(self.path, prepare, *((must_be_sound,) if check else ()), look)
+        return self._writer
 
     async def _disconnect(self) -> None:
+        self._files += 1
+        self._identity = None
         # From here on nobody finds them; what is under way in their threads is finished first.
         connections, self._reader, self._writer = (self._reader, self._writer), None, None
         for connection in connections:
             if connection is not None:
-                await _close(connection)
+                await close(connection)
 
     async def _write_groups(self) -> None:
         while True:
@@ -261,7 +245,7 @@ class Database:
     def _carry_out(self, group: Sequence[Write], connection: sqlite3.Connection) -> list[object]:
         """In the writer's thread. A file that has lost its name would take everything and keep nothing."""
         if identity(self.path) != self._identity:
-            raise ReplacedError("it was removed, or another file was put in its place")
+            raise ReplacedError(TAKEN_AWAY)
         return carry_out(group, connection)
 
     def _refuse(self, trouble: StorageError, group: Sequence[Write] = ()) -> None:
@@ -284,11 +268,16 @@ class Database:
             # A connection that has met an I/O error may not see that the place is well again; the reader goes on.
             failed, self._writer = self._writer, None
             if failed is not None:
-                await _close(failed)
-            writer = await self._connect_writer(check=False)
+                await close(failed)
+            another = self._identity not in (None, await asyncio.to_thread(identity, self.path))
+            if another:
+                await self._let_go(TAKEN_AWAY)
+            writer = await self._connect_writer(check=another)
             await writer.call(probe)
             if self._reader is None:
                 await self._connect_reader()
+        except OSError:
+            return
         except sqlite3.Error as error:
             if is_corrupt(error):
                 await self._begin_anew(str(error))
@@ -309,10 +298,8 @@ class Database:
 
     async def _open_again(self, reason: str) -> None:
         """Go on with the file that is there now; one that is not sound is set aside like any other."""
-        _log.critical("journal_replaced", file=str(self.path), reason=reason)
-        await self._disconnect()
         try:
-            await asyncio.to_thread(drop_log, self.path)
+            await self._let_go(reason)
             await self._connect(check=True)
         except OSError as error:
             self._refuse(unmovable(error))
@@ -321,6 +308,12 @@ class Database:
                 await self._begin_anew(str(error))
             else:
                 self._refuse(storage_error(error, self.path))
+
+    async def _let_go(self, reason: str) -> None:
+        """Leave a file that is no longer the one in its place."""
+        _log.critical("journal_replaced", file=str(self.path), reason=reason)
+        await self._disconnect()
+        await asyncio.to_thread(drop_log, self.path)
 
     async def _begin_anew(self, reason: str) -> None:
         """Set the damaged file aside and begin a new one."""
@@ -337,8 +330,3 @@ class Database:
             self._refuse(trouble)
         else:
             self._trouble = None
-
-
-async def _close(connection: _Connection) -> None:
-    with suppress(sqlite3.Error):  # a failing place fails here too; the thread ends all the same
-        await connection.close()

@@ -81,6 +81,11 @@ class Journal:
         """The file; for retention."""
         return self._database
 
+    @property
+    def files(self) -> int:
+        """Grows whenever another file may be in its place: what was kept before may not be in that one."""
+        return self._database.files
+
     def health(self) -> DatabaseHealth:
         """Whether it keeps what it is given, and if not, why."""
         return self._database.health()
