@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import anyio
@@ -26,7 +27,7 @@ from orderacc.service.judging import JudgeSettings, OrderJudge
 from orderacc.service.pipeline import Pipeline
 from orderacc.service.station import Eyes, Station
 from orderacc.simulator.random_script import random_script
-from orderacc.testing import BlankSource, PerfectObserver, StagedEngine
+from orderacc.testing import BlankSource, EngineFault, PerfectObserver, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.engine import Priority, VlmAnswer, VlmRequest
 from orderacc.vlm.prompt import format_answer
@@ -81,8 +82,18 @@ class Scene:
             raise EngineError("it fails on this one")
         return format_answer(self.said[index], MENU.names)
 
-    async def judge(self, paid: dict[str, int], policy=ADAPTIVE):
-        judge = OrderJudge(self.batcher, MENU, JudgeSettings((56, 56)), ModelVersions())
+    def look_like(self, corners):
+        """Give the frames a picture to compare: grey, its corner darker or brighter by so much in one cell."""
+        looks = []
+        for corner in corners:
+            cells = None if corner is None else np.full((45, 80), 100, np.float32)
+            if cells is not None:
+                cells[0, 0] += corner
+            looks.append(cells)
+        self.frames = [replace(one, cells=cells) for one, cells in zip(self.frames, looks, strict=True)]
+
+    async def judge(self, paid: dict[str, int], policy=ADAPTIVE, *, deadline=None):
+        judge = OrderJudge(self.batcher, MENU, JudgeSettings((56, 56), deadline=deadline), ModelVersions())
         evidence = Evidence("s-1", "s", "7", None, tuple(self.frames), 0, 10, "empty")
         book = FixedOrders({"7": [Item(name, count) for name, count in paid.items()]})
         with anyio.fail_after(30):
@@ -94,6 +105,7 @@ class Scene:
 
 
 BOTH = {"Burger": 1, "Cola": 1}
+BOXES = {"burger": 1, "cola": 1}
 
 shown_pieces = st.dictionaries(st.sampled_from(LABELS), st.integers(1, 3))
 
@@ -200,6 +212,63 @@ async def test_a_first_answer_that_fails_leads_to_the_others_and_never_to_accura
     counter = Scene({"Burger": 1}, BOTH, {"Cola": 1}, said=[{"Burger": 1}, None, {"Cola": 1}])
     verdict = await counter.judge(BOTH)
     assert (verdict.status, verdict.reason, verdict.vlm_calls) == ("unsure", "engine_failed", 2)
+
+
+@pytest.mark.anyio
+async def test_after_a_failure_what_is_left_is_asked_about_at_once():
+    counter = Scene({"Burger": 1}, BOTH, {"Cola": 1}, said=[{"Burger": 1}, None, {"Cola": 1}])
+    verdict = await counter.judge(BOTH)
+    assert (verdict.status, verdict.reason) == ("unsure", "engine_failed")
+    assert [len(batch) for batch in counter.engine.batches] == [1, 2]
+
+
+@pytest.mark.anyio
+async def test_all_questions_of_an_order_share_one_deadline():
+    counter = Scene({"Burger": 1}, BOTH, {"Cola": 1})
+    counter.engine = StagedEngine(counter._answer, fault=lambda _: EngineFault.HANG)
+    counter.batcher = VlmBatcher(counter.engine)
+    ask, deadlines = counter.batcher.ask, []
+
+    async def noted(request):
+        deadlines.append(request.deadline)
+        return await ask(request)
+
+    counter.batcher.ask = noted
+    verdict = await counter.judge(BOTH, AskPolicy(hurried=True), deadline=0.2)
+    assert (verdict.status, verdict.reason) == ("undetermined", "engine_failed")
+    assert len(deadlines) == 3
+    assert len(set(deadlines)) == 1
+    counter.engine.release()
+
+
+@pytest.mark.anyio
+async def test_a_frame_that_looks_the_same_is_not_asked_about_and_the_answer_stands_for_it():
+    counter = Scene(BOTH, {"Burger": 1}, BOTH)
+    counter.look_like([0.0, 90.0, 0.0])
+    verdict = await counter.judge({"Burger": 1, "Toy": 1})
+    assert sorted(counter.asked) == [0, 1]
+    assert (verdict.status, verdict.vlm_calls) == ("inaccurate", 2)
+    (extra,) = [found for found in verdict.findings if found.outcome == "extra"]
+    assert [seen.frame for seen in extra.frames] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("cells", "boxes", "asked"),
+    [
+        ([0.0, 0.0, 0.0], None, 1),
+        ([0.0, 8.0, 0.0], None, 1),  # noise
+        ([0.0, 90.0, 0.0], None, 2),
+        ([0.0, 90.0, 180.0], None, 3),
+        ([None, None, None], None, 3),
+        ([0.0, 0.0, 0.0], [BOXES, {"burger": 1}, {"burger": 1}], 2),
+    ],
+)
+@pytest.mark.anyio
+async def test_frames_are_the_same_by_what_is_counted_and_by_every_part_of_the_picture(cells, boxes, asked):
+    counter = Scene(BOTH, BOTH, BOTH, boxes=boxes)
+    counter.look_like(cells)
+    verdict = await counter.judge(BOTH, ALL)
+    assert len(counter.asked) == asked == verdict.vlm_calls
 
 
 @pytest.mark.anyio

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +46,15 @@ def test_no_frames_tell_nothing():
 def test_frames_that_agree_are_sure():
     answers = [frame("Burger 2, Cola", {"burger": 2, "cola": 1})] * 3
     assert fuse(answers, DEMO) == (SeenItem("Burger", 2, 1.0), SeenItem("Cola", 1, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "confidence"),
+    [((None, None), 1.0), ((0.97, 0.8), 1.0), ((0.4, 0.01), 0.5), ((0.01, 0.01), 0.0125), ((0.4, None), 1.0)],
+)
+def test_what_the_model_itself_doubts_is_doubted(probabilities, confidence):
+    answers = [replace(frame("Burger", {"burger": 1}), probability=one) for one in probabilities]
+    assert seen(answers) == {"Burger": (1, pytest.approx(confidence))}
 
 
 def test_items_bagged_early_count_as_seen_at_their_most():

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from orderacc.domain.detections import Detection
     from orderacc.domain.frames import Frame
 
@@ -18,11 +21,14 @@ class Candidate:
         frame: The frame.
         detections: What the detector saw in it.
         score: How well it shows the items, higher is better.
+        cells: float32 [45, 80], mean grey levels of the whole frame, by which two are compared; None where nobody
+            worked them out.
     """
 
     frame: Frame
     detections: tuple[Detection, ...]
     score: float
+    cells: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

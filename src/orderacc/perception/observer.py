@@ -96,7 +96,7 @@ class Observer:
             change=change,
         )
         score = score_candidate(frame.image, detections) * (MOVING_WEIGHT if change > MOVING else 1.0)
-        return observation, Candidate(frame, detections, score)
+        return observation, Candidate(frame, detections, score, counter.cells)
 
     def close(self) -> None:
         """Let the thread end once it has finished its frame."""

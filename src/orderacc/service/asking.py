@@ -12,6 +12,9 @@ detector has looked at all of them and is the second witness:
 
 Where the boxes already differ from what was paid for, the first two questions leave together: one answer would not do.
 The model is not told what was paid for; that decides only how many frames it is shown at once.
+
+A frame in which the detector counts the same and no cell of the picture has changed since one that is asked about adds
+nothing: the answer stands for both (so it did for all such pairs of the simulator's frames, 8 of 8).
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from orderacc.domain.detections import NOT_ITEMS
+from orderacc.perception.appearance import CounterLook, change_between
 from orderacc.validation.fuse import SAME_PLACE
 
 if TYPE_CHECKING:
@@ -33,9 +37,6 @@ if TYPE_CHECKING:
 
 SURE: Final = 0.9
 """Confidence, of the verdict and of every line, from which no further answer is asked for."""
-
-SURE_OF_WORDS: Final = 0.8
-"""The same for the probability the model itself gave what it wrote, where the engine tells."""
 
 PRESSED: Final = (0.5, 0.75, 1.0)
 """Pressure on the queue from which an order gets at most 2, 1 and 0 answers more."""
@@ -85,6 +86,24 @@ def asking_order(frames: Sequence[Candidate]) -> tuple[Candidate, ...]:
         covered |= shown[best]
         out.append(frames[best])
     return tuple(out)
+
+
+def twins(sequence: Sequence[Candidate]) -> dict[Candidate, Candidate]:
+    """Frames that add nothing to one before them.
+
+    Args:
+        sequence: From `asking_order`.
+
+    Returns:
+        By such a frame, the first one it looks like.
+    """
+    found: dict[Candidate, Candidate] = {}
+    for index, one in enumerate(sequence):
+        for before in sequence[:index]:
+            if before not in found and _looks_like(before, one):
+                found[one] = before
+                break
+    return found
 
 
 def rounds(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> tuple[tuple[Candidate, ...], ...]:
@@ -157,6 +176,12 @@ def frames_affordable(pressure: float) -> int | None:
     if pressure >= one:
         return 1
     return 2 if pressure >= two else None
+
+
+def _looks_like(one: Candidate, other: Candidate) -> bool:
+    if one.cells is None or other.cells is None or pieces(one) != pieces(other):
+        return False
+    return change_between(CounterLook(one.cells), CounterLook(other.cells)) == 0
 
 
 def _other_look_alikes(frames: Iterable[Candidate], menu: Menu, asked: Collection[Candidate]) -> bool:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Final
 
 from orderacc.domain.detections import NOT_ITEMS
 from orderacc.domain.verdicts import Timings
-from orderacc.service.asking import SURE_OF_WORDS, rounds, says_enough
+from orderacc.service.asking import rounds, says_enough, twins
 from orderacc.validation import FrameAnswer, fuse, judge, pairs_in_doubt, with_sightings
 from orderacc.vlm.answer import read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from orderacc.domain.detections import Box
     from orderacc.domain.evidence import Candidate
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from orderacc.domain.verdicts import SeenItem, Verdict
     from orderacc.validation import Semantics, Strategy
     from orderacc.vlm.engine import VlmAnswer
+
+
+MANY_PAIRS: Final = 100
+"""Names paid for times names seen from which comparing them leaves the event loop alone: a pair takes up to 0.1 ms."""
 
 
 class Hearing:
@@ -61,7 +67,7 @@ class Hearing:
         self._hidden = hidden
         self._semantics = semantics
         self._opinions: dict[tuple[str, str], float] = {}
-        self._looks: list[FrameAnswer] = []
+        self._looks: dict[Candidate, FrameAnswer] = {}
         self._asked: list[Candidate] = []
         self._answers: list[VlmAnswer] = []
         self._queue_ms = self._engine_ms = self._judging_ms = 0.0
@@ -95,12 +101,17 @@ class Hearing:
             sequence: The frames that may be asked about, in order.
             adaptive: Whether to stop as soon as it is enough; else all are asked about at once.
         """
-        for part in rounds(sequence, self._expected, self._menu) if adaptive else (tuple(sequence),):
+        alike = twins(sequence)
+        different = [one for one in sequence if one not in alike]
+        parts = list(rounds(different, self._expected, self._menu)) if adaptive else [tuple(different)]
+        while parts:
+            # Without an answer it can never be enough: what is left is asked about at once, not round by round.
+            part, parts = (tuple(chain(*parts)), []) if self.failed else (parts[0], parts[1:])
             began = time.monotonic()
             answers = await ask(part)
             self._clock((time.monotonic() - began) * 1000, answers)
             began = time.monotonic()
-            self._take(part, answers)
+            self._take(part, answers, alike)
             await self._judge()
             self._judging_ms += (time.monotonic() - began) * 1000
             if self.enough:
@@ -112,32 +123,45 @@ class Hearing:
         self._engine_ms += min(engine_ms, waited_ms)
         self._queue_ms += max(0.0, waited_ms - engine_ms)
 
-    def _take(self, part: Sequence[Candidate], answers: Sequence[VlmAnswer | None]) -> None:
+    def _take(
+        self,
+        part: Sequence[Candidate],
+        answers: Sequence[VlmAnswer | None],
+        alike: Mapping[Candidate, Candidate],
+    ) -> None:
         for candidate, answer in zip(part, answers, strict=True):
             look = None if answer is None else _look(candidate, answer)
             self.failed |= look is None
-            if answer is not None:
-                self._answers.append(answer)
+            if answer is None:
+                continue
+            self._answers.append(answer)
             if look is not None:
-                self._looks.append(look)
                 self._asked.append(candidate)
+                self._looks[candidate] = look
+                same = (one for one, first in alike.items() if first is candidate)
+                self._looks |= {one: replace(look, detected=_boxes(one), at=one.frame.at) for one in same}
 
     async def _judge(self) -> None:
         if not self._looks:
             return
-        seen = fuse(self._looks, self._menu)
-        verdict = self._compare(seen)
+        seen = fuse(tuple(self._looks.values()), self._menu)
+        verdict = await self._compared(seen)
         doubtful = [pair for pair in pairs_in_doubt(verdict, self._menu) if pair not in self._opinions]
         if self._semantics is not None and self._strategy != "exact" and doubtful:
             self._opinions.update(await self._semantics.opinions(doubtful))
-            verdict = self._compare(seen)
-        places = {self._frames.index(one): look for one, look in zip(self._asked, self._looks, strict=True)}
+            verdict = await self._compared(seen)
+        places = {self._frames.index(one): look for one, look in self._looks.items()}
         self._verdict = with_sightings(verdict, places, self._menu)
         self.enough = (
             not self.failed
-            and all(answer.complete and _sure_of_words(answer) for answer in self._answers)
+            and all(look.complete and look.sure_of_words == 1 for look in self._looks.values())
             and says_enough(verdict, seen, self._frames, self._menu, asked=self._asked)
         )
+
+    async def _compared(self, seen: Sequence[SeenItem]) -> Verdict:
+        if len(self._expected) * len(seen) <= MANY_PAIRS:
+            return self._compare(seen)
+        return await asyncio.to_thread(self._compare, seen)
 
     def _compare(self, seen: Iterable[SeenItem]) -> Verdict:
         return judge(
@@ -151,22 +175,24 @@ class Hearing:
         )
 
 
-def _sure_of_words(answer: VlmAnswer) -> bool:
-    return answer.token_confidence is None or answer.token_confidence >= SURE_OF_WORDS
-
-
 def _look(candidate: Candidate, answer: VlmAnswer) -> FrameAnswer | None:
     """What a frame shows by both witnesses; None when the model wrote what cannot be understood."""
     parsed = read_answer(answer.text)
     if not parsed.understood:
         return None
+    return FrameAnswer(
+        items=tuple(parsed.items),
+        detected=_boxes(candidate),
+        at=candidate.frame.at,
+        complete=answer.complete,
+        probability=answer.token_confidence,
+    )
+
+
+def _boxes(candidate: Candidate) -> dict[str, list[Box]]:
+    """The detector's boxes per item label."""
     boxes: dict[str, list[Box]] = defaultdict(list)
     for seen in candidate.detections:
         if seen.label not in NOT_ITEMS:
             boxes[seen.label].append(seen.box)
-    return FrameAnswer(
-        items=tuple(parsed.items),
-        detected=boxes,
-        at=candidate.frame.at,
-        complete=answer.complete,
-    )
+    return boxes

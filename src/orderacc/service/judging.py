@@ -245,10 +245,12 @@ class OrderJudge:
         if not allowed:
             return undetermined("overloaded", expected=order.items)
 
+        deadline = self._questions.deadline() if policy.hurried else None
+
         async def ask(part: Sequence[Candidate]) -> Sequence[VlmAnswer | None]:
             fresh = [one for one in part if one.frame not in heard.answers]
             ids = {f"{evidence.visit_id}/{evidence.frames.index(one)}": one for one in fresh}
-            answers = await self._questions.ask(ids, early, hurried=policy.hurried)
+            answers = await self._questions.ask(ids, early, deadline=deadline)
             known = zip((one.frame for one in fresh), answers, strict=True)
             heard.answers |= {frame: answer for frame, answer in known if answer is not None}
             return [heard.answers.get(one.frame) for one in part]

@@ -106,8 +106,8 @@ class Questions:
         menu: What it may answer.
         view: How the picture is cut out of the frame.
         max_new_tokens: Longest answer.
-        patience: Seconds an answer may take that cannot be waited for at will, the wait for the engine included; None
-            for any time.
+        patience: Seconds the answers of an order that cannot wait may take together, the wait for the engine included;
+            None for any time.
 
     Attributes:
         counters: What came of it so far.
@@ -130,20 +130,23 @@ class Questions:
         """How full the queue is, 0 to 1, with the questions that will be in it when their pictures are cut."""
         return min(1.0, self._batcher.pressure + self._coming / self._batcher.queue_size)
 
+    def deadline(self) -> float | None:
+        """Until when an order may wait for its answers that ends now, by the monotonic clock."""
+        return None if self._patience is None else time.monotonic() + self._patience
+
     async def ask(
-        self, candidates: Mapping[str, Candidate], early: EarlyAnswers, *, hurried: bool = False
+        self, candidates: Mapping[str, Candidate], early: EarlyAnswers, *, deadline: float | None = None
     ) -> list[VlmAnswer | None]:
         """Ask about frames of an order that has ended, all at once.
 
         Args:
             candidates: The frames, by ids that are unique among the questions that wait.
             early: What was asked about the order before; its answers are used, or waited for with all haste.
-            hurried: Whether answers that take too long are done without.
+            deadline: From `deadline`: answers that are not there by then are done without; None to wait for all.
 
         Returns:
             The answers; None where the model failed.
         """
-        patience = self._patience if hurried else None
         fresh = [one for one in candidates.values() if early.find(one.frame) is None]
         self._coming += len(fresh)
         try:
@@ -156,14 +159,15 @@ class Questions:
             known = early.find(candidate.frame)
             if known is not None:
                 self._batcher.hurry(known.request_id)
-                await known.settled.wait()
+                with anyio.move_on_after(None if deadline is None else deadline - time.monotonic()):
+                    await known.settled.wait()
                 if known.answer is not None:
                     self.counters.early_used += 1
                     return known.answer
             view = views.get(candidate.frame)
             if view is None:
                 view = (await self._views([candidate]))[candidate.frame]
-            return await self._ask(request_id, candidate.frame, view, Priority.CLOSING, patience)
+            return await self._ask(request_id, candidate.frame, view, Priority.CLOSING, deadline)
 
         return await asyncio.gather(*(answer(key, one) for key, one in candidates.items()))
 
@@ -191,7 +195,7 @@ class Questions:
 
     async def _ask_one_early(self, early: _Early, frame: Frame, view: Image) -> None:
         with early.scope:
-            early.answer = await self._ask(early.request_id, frame, view, Priority.SPECULATIVE, self._patience)
+            early.answer = await self._ask(early.request_id, frame, view, Priority.SPECULATIVE, self.deadline())
         early.settled.set()
         if early.answer is not None:
             self.counters.early_calls += 1
@@ -206,7 +210,7 @@ class Questions:
         return await asyncio.to_thread(cut) if candidates else {}
 
     async def _ask(
-        self, request_id: str, frame: Frame, view: Image, priority: Priority, patience: float | None
+        self, request_id: str, frame: Frame, view: Image, priority: Priority, deadline: float | None
     ) -> VlmAnswer | None:
         request = VlmRequest(
             request_id,
@@ -216,7 +220,7 @@ class Questions:
             self._max_new_tokens,
             station_id=frame.station_id,
             priority=priority,
-            deadline=None if patience is None else time.monotonic() + patience,
+            deadline=deadline,
         )
         try:
             answer = await self._batcher.ask(request)

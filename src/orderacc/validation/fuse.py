@@ -18,7 +18,9 @@ For each group of names, with `said` the model's count of the group in a frame a
    has half a vote. Support: 1 if some frame supports the split; `REPEATED` if none does but two or more frames say it;
    `SINGLE` if only one says it. Where more frames hold more boxes than the total than support it, it is `REPEATED` at
    most, and `OVERRULED` if only one frame says it: the demo model's lists are right in 99.5 % of frames, and a box too
-   many on an item at rest stays there from frame to frame, so the model's word given twice weighs more.
+   many on an item at rest stays there from frame to frame, so the model's word given twice weighs more. Where the
+   engine tells how probable the model found its own words, the surest frame that says it must have been at least
+   `SURE_OF_WORDS`; what is less counts for as much less.
 5. A name that some frame claimed and the split leaves out, and every name of a group of which the detector saw a box
    in the same place in at least `CLEAR` frames (or in all) while the model never said it, is listed with quantity 0 and
    a confidence.
@@ -53,6 +55,10 @@ SINGLE: Final = 0.5
 OVERRULED: Final = 0.5
 UNFINISHED: Final = 0.5
 
+SURE_OF_WORDS: Final = 0.8
+"""Probability the model gave the words of an answer (geometric mean of its tokens) from which they count in full; the
+demo model's are above 0.97, right or wrong."""
+
 SAME_PLACE: Final = 0.2
 """IoU from which two boxes of a group in two frames are one piece that stayed where it was."""
 
@@ -66,12 +72,19 @@ class FrameAnswer:
         detected: The detector's boxes per label in the same frame; a label it saw nothing of may be left out.
         at: Frame time, seconds.
         complete: Whether the model came to the end of its answer.
+        probability: The model gave what it wrote, 0 to 1; None where the engine does not tell.
     """
 
     items: tuple[Item, ...]
     detected: Mapping[str, Sequence[Box]]
     at: float
     complete: bool = True
+    probability: float | None = None
+
+    @property
+    def sure_of_words(self) -> float:
+        """How much its words count for, 0 to 1."""
+        return 1.0 if self.probability is None else min(1.0, self.probability / SURE_OF_WORDS)
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +95,7 @@ class _View:
     places: tuple[Box, ...] | None
     at: float
     complete: bool
+    sure_of_words: float
     boxes: int | None = field(init=False)
     total: int = field(init=False)
     supported: bool = field(init=False)
@@ -130,6 +144,7 @@ def fuse(answers: Sequence[FrameAnswer], menu: Menu | None = None) -> tuple[Seen
                 tuple(answer.detected.get(label, ())) if knows and label else None,
                 answer.at,
                 answer.complete,
+                answer.sure_of_words,
             )
             for answer, count in zip(answers, counts, strict=True)
         ]
@@ -184,7 +199,8 @@ def _judge_group(names: tuple[str, ...], views: Sequence[_View]) -> Iterator[tup
     full = [view for view in standing if view.total == total]
     shown = _choose_split(full, views)
     split = _with_bagged(shown, min((view for view in full if view.said == shown), key=_View.order), views)
-    confidence = _agreement(split, views) * _support(shown, views)
+    words = max(view.sure_of_words for view in views if view.said == shown)
+    confidence = _agreement(split, views) * _support(shown, views) * words
     for index, name in enumerate(names):
         if split[index] or any(view.said[index] for view in views):
             yield name, split[index], confidence
