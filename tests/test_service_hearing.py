@@ -98,17 +98,17 @@ async def test_without_an_opinion_the_words_known_here_decide():
 
 @pytest.mark.parametrize(("lines", "threads"), [(5, 1), (60, 2)])
 async def test_comparing_a_large_order_leaves_the_event_loop_alone(lines, threads):
-    class Noting(Menu):
-        looked_up_by = set()
+    looked_up_by = set()
 
+    class Noting(Menu):
         def find(self, name):
-            self.looked_up_by.add(threading.get_ident())
+            looked_up_by.add(threading.get_ident())
             return super().find(name)
 
     menu = Noting((MenuItem("Burger"),))
-    menu.looked_up_by.clear()
+    looked_up_by.clear()
     frames = [candidate(3)]
     hearing = Hearing(frames, [Item(f"Thing {line}") for line in range(lines)], menu, "hybrid", 0.85)
     await hearing.hear(answers("- Burger\n- Soup\n- Cola"), frames, adaptive=False)
     assert hearing.verdict.status == "inaccurate"
-    assert len(menu.looked_up_by) == threads
+    assert len(looked_up_by) == threads
