@@ -160,6 +160,50 @@ async def test_what_a_review_is_open_on_stays_until_it_is_closed(kept):
     assert shelf.objects == {}
 
 
+class SlowShelf(Shelf):
+    """One that lets something happen while it removes the first objects."""
+
+    def __init__(self, meanwhile) -> None:
+        super().__init__()
+        self.meanwhile = meanwhile
+
+    async def delete(self, keys) -> None:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        await super().delete(keys)
+
+
+@pytest.mark.parametrize("keep", ["verdicts", "frames"])
+async def test_a_review_that_is_opened_while_a_clean_up_goes_on_keeps_what_is_still_there(kept, monkeypatch, keep):
+    journal, _, _ = kept
+    monkeypatch.setattr("orderacc.storage.retention.AT_ONCE", 2)
+    shelf = SlowShelf(lambda: journal.review("left-000002", "open", note="the customer complains"))
+    for number in range(4):
+        await judged(journal, shelf, number, 100 - number)
+    policy = RetentionPolicy(**{"clips": Keep(), "verdicts": Keep(), "frames": Keep(), keep: Keep(50)})
+    removal = await Retention(journal.database, shelf.delete).clean(policy)
+    assert [one.note for one in await journal.reviews("left-000002")] == ["the customer complains"]
+    assert await journal.verdict("left-000002") is not None
+    assert {key for key in shelf.objects if "clip" not in key} == {f"selected/left-000002/{one}.jpg" for one in (0, 1)}
+    assert removal.kept == (keep == "verdicts")
+
+
+async def test_nothing_is_said_of_a_verdict_whose_removal_has_begun_and_the_next_clean_up_ends_it(kept):
+    journal, shelf, retention = kept
+    visit_id = await judged(journal, shelf, 1, 500)
+    shelf.fails = True
+    with pytest.raises(StorageError, match="staged"):
+        await retention.clean(RetentionPolicy())
+    with pytest.raises(StorageError, match="is being removed") as refused:
+        await journal.review(visit_id, "open")
+    assert refused.value.code == "no_such_verdict"
+    shelf.fails = False
+    for most in (None, 1_000_000):
+        assert (await retention.clean(RetentionPolicy(verdicts=Keep(900, most)))).verdicts == (most is None)
+    assert (await rows(journal, "going"), await rows(journal, "verdicts"), shelf.objects) == (0, 0, {})
+
+
 async def test_an_order_that_still_waits_for_its_verdict_stays(kept):
     journal, _, retention = kept
     await journal.opened(OpenedVisit("left-000001", "left", 1, "384", "2020-01-01T00:00:00.000Z"))

@@ -125,13 +125,15 @@ def add_review(
     """Keep what the crew says of a verdict's latest revision.
 
     Raises:
-        StorageError: `no_such_verdict`.
+        StorageError: `no_such_verdict`, also of one whose removal has begun.
     """
     found = connection.execute(
         "SELECT revision, station_id FROM verdicts WHERE verdict_id = ? AND latest = 1", (verdict_id,)
     ).fetchone()
     if found is None:
         raise StorageError(f"there is no verdict {verdict_id!r}", code="no_such_verdict")
+    if connection.execute("SELECT 1 FROM going WHERE visit_id = ?", (verdict_id,)).fetchone():
+        raise StorageError(f"the verdict {verdict_id!r} is being removed", code="no_such_verdict")
     revision, station_id = found
     at = now_text()
     kept = None if items is None else tuple(dict(item) for item in items)

@@ -94,7 +94,8 @@ class Removal:
 class Retention:
     """Removes what is older or more than wanted, and what somebody wants gone.
 
-    Objects go before their rows: what is cut off in between is found again by the next clean-up.
+    Objects go before their rows: what is cut off in between is found again by the next clean-up. Removing takes time,
+    and the crew goes on: a verdict that a review was opened on meanwhile stays, one whose removal has begun takes none.
 
     Args:
         database: The journal's.
@@ -134,12 +135,11 @@ class Retention:
         old = partial(sql.old_verdicts, before=_before(now, policy.verdicts.days), most=policy.verdicts.max_bytes)
         doomed = await self._database.read(old)
         await self._remove_verdicts(doomed, removal, dry_run=dry_run)
+        gone = frozenset(doomed.visits)
         for kind, keep in (("frames", policy.frames), ("clips", policy.clips)):
             before = _before(now, keep.days)
             rows = await self._database.read(partial(sql.old_objects, kind=kind, before=before, most=keep.max_bytes))
-            await self._remove_objects(
-                [row for row in rows if row.visit_id not in doomed.visits], removal, dry_run=dry_run
-            )
+            await self._remove_old([row for row in rows if row.visit_id not in gone], removal, dry_run=dry_run)
         if not dry_run:
             await self._give_back()
         if removal and not dry_run:
@@ -199,7 +199,11 @@ class Retention:
 
     async def _remove_verdicts(self, doomed: Doomed, removal: Removal, *, dry_run: bool) -> None:
         removal.kept += doomed.kept
-        for visits in _batches(doomed.visits):
+        for batch in _batches(doomed.visits):
+            visits: Sequence[str] = batch
+            if not dry_run:
+                visits = await self._database.write(partial(sql.begin_removal, visits=batch))
+                removal.kept += len(batch) - len(visits)
             rows = await self._database.read(partial(sql.objects_of, visits=visits))
             await self._remove_objects(rows, removal, dry_run=dry_run)
             removal.verdicts += len(visits)
@@ -216,6 +220,11 @@ class Retention:
             removal.unfinished += len(batch)
             if not dry_run:
                 await self._database.write(partial(sql.remove_visits, visits=batch))
+
+    async def _remove_old(self, rows: Sequence[sql.ObjectRow], removal: Removal, *, dry_run: bool) -> None:
+        for batch in _batches(rows):
+            free = await self._database.read(partial(sql.without_needed, rows=batch))
+            await self._remove_objects(free, removal, dry_run=dry_run)
 
     async def _remove_objects(self, rows: Sequence[sql.ObjectRow], removal: Removal, *, dry_run: bool) -> None:
         for batch in _batches(rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ class Doomed:
 
 
 def old_verdicts(connection: sqlite3.Connection, before: str, most: int | None) -> Doomed:
-    """Verdicts that are too old, and the oldest of too many.
+    """Verdicts that are too old, and the oldest of too many; and those whose removal was begun and cut off.
 
     Args:
         connection: To the journal.
@@ -46,8 +47,8 @@ def old_verdicts(connection: sqlite3.Connection, before: str, most: int | None) 
     """
     if most is None or _file_size(connection) <= most:  # the verdicts are no larger than the file
         rows = connection.execute(
-            "SELECT verdict_id, verdict_id IN needed FROM verdicts WHERE latest = 1 AND recorded_at < ?"
-            " ORDER BY recorded_at, verdict_id",
+            "SELECT verdict_id, verdict_id IN needed FROM verdicts"
+            " WHERE latest = 1 AND (recorded_at < ? OR verdict_id IN going) ORDER BY recorded_at, verdict_id",
             (before,),
         )
         return _doomed(rows)
@@ -56,7 +57,7 @@ def old_verdicts(connection: sqlite3.Connection, before: str, most: int | None) 
         " FROM verdicts GROUP BY verdict_id),"
         " running AS (SELECT verdict_id, at, sum(size) OVER (ORDER BY at DESC, verdict_id) AS upto FROM sizes)"
         " SELECT verdict_id, verdict_id IN needed FROM running"
-        " WHERE at < :before OR upto > :most ORDER BY at, verdict_id",
+        " WHERE at < :before OR upto > :most OR verdict_id IN going ORDER BY at, verdict_id",
         {"before": before, "most": most},
     )
     return _doomed(rows)
@@ -92,6 +93,25 @@ def old_objects(connection: sqlite3.Connection, kind: str, before: str, most: in
     return [ObjectRow(*row) for row in rows]
 
 
+def without_needed(connection: sqlite3.Connection, rows: Sequence[ObjectRow]) -> list[ObjectRow]:
+    """Those of some objects that are still not needed."""
+    needed = _chosen(connection, "value IN needed", sorted({row.visit_id for row in rows}))
+    return [row for row in rows if row.visit_id not in needed]
+
+
+def begin_removal(connection: sqlite3.Connection, visits: Sequence[str]) -> tuple[str, ...]:
+    """Have no more said of some verdicts, so that they can go; those that somebody needs by now are left out.
+
+    Returns:
+        The ids of those that go.
+    """
+    connection.execute(
+        "INSERT INTO going (visit_id) SELECT value FROM json_each(?) WHERE value NOT IN needed ON CONFLICT DO NOTHING",
+        (json.dumps(visits),),
+    )
+    return _chosen(connection, "value IN going", visits)
+
+
 def objects_of(connection: sqlite3.Connection, visits: Sequence[str]) -> list[ObjectRow]:
     """All objects of some visits."""
     rows = connection.execute(
@@ -115,6 +135,7 @@ def remove_visits(connection: sqlite3.Connection, visits: Sequence[str]) -> None
             "DELETE FROM reviews WHERE verdict_id = ?",
             "DELETE FROM verdicts WHERE verdict_id = ?",
             "DELETE FROM visits WHERE visit_id = ?",
+            "DELETE FROM going WHERE visit_id = ?",
         ):
             connection.execute(statement, (visit_id,))
 
@@ -183,6 +204,11 @@ def _doomed(rows: sqlite3.Cursor) -> Doomed:
         else:
             free.append(visit_id)
     return Doomed(tuple(free), kept)
+
+
+def _chosen(connection: sqlite3.Connection, clause: str, visits: Sequence[str]) -> tuple[str, ...]:
+    rows = connection.execute(f"SELECT value FROM json_each(?) WHERE {clause}", (json.dumps(visits),))  # noqa: S608  it is ours
+    return tuple(visit_id for (visit_id,) in rows)
 
 
 def _marks(values: Sequence[object]) -> str:
