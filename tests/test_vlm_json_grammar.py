@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 
 from orderacc.errors import EngineError
 from orderacc.models.store import ModelStore
+from orderacc.vlm.answer import parse_answer
 from orderacc.vlm.engine import VlmRequest
 from orderacc.vlm.genai import GenaiEngine
 from orderacc.vlm.json_grammar import MOST_CHARACTERS, schema_grammar
-from orderacc.vlm.prompt import answer_grammar, answer_schema, build_prompt
+from orderacc.vlm.prompt import answer_grammar, answer_schema, build_prompt, format_answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -88,6 +90,41 @@ async def test_the_answers_schema_gives_the_answers_of_its_grammar(engine: Genai
     by_grammar = await engine.generate([request_for(answer_grammar(names), prompt)])
     by_schema = await engine.generate([request_for(schema_grammar(answer_schema(names)), prompt)])
     assert by_schema[0].text == by_grammar[0].text
+
+
+def as_pattern(grammar: str, rule: str = "root") -> str:
+    """A grammar whose rules do not contain themselves, as a regular expression."""
+    rules = dict(line.split(" ::= ", 1) for line in grammar.splitlines())
+    parts = re.findall(r'"(?:[^"\\]|\\.)*"|\[[^]]*\]|\{[^}]*\}|\w+|[()|?]', rules[rule])
+    made = [
+        re.escape(json.loads(part)) if part[0] == '"' else as_pattern(grammar, part) if part[0].isalpha() else part
+        for part in parts
+    ]
+    return f"(?:{''.join(made)})"
+
+
+MANY = ("Samosa", '6" Sub', "Jalape\u00f1o Bites")
+WRITTEN_ANSWERS = {
+    "grammar": re.compile(as_pattern(answer_grammar(MANY))),
+    "schema": re.compile(as_pattern(schema_grammar(answer_schema(MANY)))),
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN_ANSWERS)
+@given(st.dictionaries(st.sampled_from(MANY), st.integers(1, 99)))
+@example({"Samosa": 12})
+def test_every_count_that_is_read_can_be_written(kind: str, counts: dict[str, int]) -> None:
+    text = format_answer(counts, MANY)
+    assert WRITTEN_ANSWERS[kind].fullmatch(text)
+    assert {item.name: item.quantity for item in parse_answer(text)} == counts
+
+
+@pytest.mark.parametrize("kind", WRITTEN_ANSWERS)
+@pytest.mark.parametrize("quantity", [0, 100, -1])
+def test_no_count_can_be_written_that_is_not_read(kind: str, quantity: int) -> None:
+    text = '{"items":[{"name":"Samosa","quantity":%d}]}'
+    assert WRITTEN_ANSWERS[kind].fullmatch(text % 1)
+    assert not WRITTEN_ANSWERS[kind].fullmatch(text % quantity)
 
 
 REFUSED: dict[str, Any] = {

@@ -10,13 +10,16 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from orderacc.vlm.prompt import IMAGE_TAG, MAX_QUANTITY, build_prompt, format_answer
+from orderacc.vlm.prompt import IMAGE_TAG, build_prompt, format_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from transformers import PreTrainedTokenizerFast
+
+MAX_TAUGHT = 9
+"""Most of one item in a taught answer: a digit is a token, and the demo model is taught one."""
 
 END_OF_TEXT = "<|endoftext|>"
 END_OF_TURN = "<|im_end|>"
@@ -162,5 +165,5 @@ class Script:
             counts: How many of each, in the order of the whole menu.
             names: The names in the order the question gave them.
         """
-        known = {name: min(int(count), MAX_QUANTITY) for name, count in zip(self.names, counts, strict=True)}
+        known = {name: min(int(count), MAX_TAUGHT) for name, count in zip(self.names, counts, strict=True)}
         return [*self._encode(format_answer(known, names)), self.end]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from orderacc.vlm.answer import MAX_QUANTITY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 IMAGE_TAG = "<ov_genai_image_0>"
 """Where openvino-genai puts the picture's tokens."""
-
-MAX_QUANTITY = 9
 
 
 def build_prompt(names: Sequence[str]) -> str:
@@ -56,7 +56,7 @@ def answer_schema(names: Sequence[str]) -> dict[str, Any]:
 
 
 def answer_grammar(names: Sequence[str]) -> str:
-    """An EBNF grammar (xgrammar dialect) that admits exactly the answers `format_answer` can write.
+    """An EBNF grammar (xgrammar dialect) that admits exactly the answers `format_answer` can write, up to 99 of a kind.
 
     Names are the menu's and each line is compact: a JSON schema would let the model write endless white space.
     """
@@ -64,6 +64,6 @@ def answer_grammar(names: Sequence[str]) -> str:
     most = len(names) - 1
     return (
         f'root ::= "{{\\"items\\":[" (item ("," item){{0,{most}}})? "]}}"\n'
-        'item ::= "{\\"name\\":\\"" name "\\",\\"quantity\\":" [1-9] "}"\n'
+        'item ::= "{\\"name\\":\\"" name "\\",\\"quantity\\":" [1-9] [0-9]? "}"\n'
         f"name ::= {literals}\n"
     )
