@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from orderacc import ConfigError, load_config
-from orderacc.config import RtspSource, SecretText, json_schema
+from orderacc.config import DeviceSource, RtspSource, SecretText, json_schema
 from orderacc.config.secrets import url_problem, url_with
 from orderacc.config.section import Section
 from orderacc.telemetry import configure_logs, get_logger, redact
 
 URL = "rtsp://crew:hunter2@10.0.0.7:8554/stream1"
-SHOWN = "rtsp://***@10.0.0.7:8554/stream1"
+SHOWN = "rtsp://***@10.0.0.7:8554"
 
 
 class Camera(Section):
@@ -96,6 +96,26 @@ def test_nothing_that_writes_it_shows_it():
 def test_a_bad_text_is_shown_as_nothing():
     assert str(SecretText("rtsp://crew:hunt/er2@10.0.0.7/1")) == "***"
     assert str(SecretText("hunter2://")) == "***"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://10.0.0.7/hunter2/live.m3u8", "http://10.0.0.7"),
+        ("http://10.0.0.7/video.cgi?user=admin&pass=hunter2", "http://10.0.0.7"),
+        ("RTSP://hunter2@[fe80::1]:554?hunter2#hunter2", "rtsp://***@[fe80::1]:554"),
+        ('rtspsrc location=rtsp://10.0.0.7/s user-id=a user-pw="hunter2" ! decodebin ! appsink', "***"),
+    ],
+)
+def test_of_a_url_only_the_place_is_shown(text, shown):
+    assert str(SecretText(text)) == shown
+
+
+def test_a_pipeline_is_never_shown():
+    camera = DeviceSource(type="device", device="rtspsrc location=rtsp://h/1 user-pw = 'hunter2' ! appsink")
+    assert "hunter2" not in f"{camera} {camera!r} {camera.model_dump()} {camera.model_dump_json()} {redact(camera)}"
+    assert "hunter2" in camera.device.reveal()
+    assert DeviceSource(type="device", device=camera.device) == camera
 
 
 def test_it_is_not_written_to_where_others_read_it():

@@ -20,10 +20,12 @@ import structlog
 
 import ports
 from orderacc import ConfigError, SourceError, load_config
-from orderacc.capture import CapturePolicy, StreamSource, SupervisedCapture
+from orderacc.api.routes_stations import station_told
+from orderacc.capture import CapturePolicy, StationHealth, StreamSource, SupervisedCapture
 from orderacc.cli import main
 from orderacc.config import Config
 from orderacc.config.references import resolve
+from orderacc.service.looks import LatestLook
 from orderacc.telemetry import configure_logs, get_logger
 from orderacc.telemetry.metrics import exposition
 from rtsp_server import encode_clip
@@ -86,6 +88,15 @@ def url_at(port: int, path: str = "front") -> str:
     return f"rtsp://{USER}:{CANARY}@127.0.0.1:{port}/{path}"
 
 
+ELSEWHERE = {
+    "path": '{type: rtsp, url: "rtsp://127.0.0.1:PORT/CANARY/live"}',
+    "query": '{type: http, url: "http://127.0.0.1:PORT/video.cgi?user=admin&pass=CANARY"}',
+    "unnamed": '{type: http, url: "http://127.0.0.1:PORT/video.cgi?CANARY"}',
+    "pipeline": "{type: device, device: \"rtspsrc location=rtsp://h/1 user-pw = 'CANARY' ! decodebin ! appsink\"}",
+}
+"""Cameras with a secret that is no password of a URL."""
+
+
 def write_config(folder: Path, stations: str, rest: str = "") -> Path:
     (folder / "orders.json").write_text("{}")
     path = folder / "stations.yaml"
@@ -102,6 +113,19 @@ class TestConfiguration:
         silent(f"{config} {config!r} {config.stations[0]} {vars(config)} {config.model_dump()} {list(config)}")
         silent(config.model_dump_json())
         get_logger("orderacc.test").info("loaded", config=config, source=config.stations[0].source, all=vars(config))
+        silent(log.getvalue())
+
+    @pytest.mark.parametrize("where", ELSEWHERE)
+    @pytest.mark.parametrize("said", [CANARY, "${CANARY}"])
+    def test_secrets_in_other_places(self, where, said, tmp_path, log):
+        entry = ELSEWHERE[where].replace("PORT", "554").replace("CANARY", said)
+        path = write_config(tmp_path, f"  - {{id: a, source: {entry}}}")
+        config = load_config(path, environment={"CANARY": CANARY})
+        station = config.stations[0]
+        told = station_told(station, StationHealth("a"), LatestLook())
+        silent(f"{config} {config!r} {vars(station)} {config.model_dump()} {list(config)} {told} {told.model_dump()}")
+        silent(config.model_dump_json() + told.model_dump_json())
+        get_logger("orderacc.test").info("loaded", config=config, source=station.source, told=told, all=vars(station))
         silent(log.getvalue())
 
     @pytest.mark.parametrize(
@@ -255,6 +279,19 @@ class TestCameras:
 
 
 class TestCommands:
+    @pytest.mark.parametrize("where", ELSEWHERE)
+    def test_secrets_in_other_places(self, where, tmp_path, capfd, monkeypatch):
+        monkeypatch.setenv("CANARY", CANARY)
+        with ports.answering(ports.saying("404 Not Found")) as port:
+            entry = ELSEWHERE[where].replace("PORT", str(port)).replace("CANARY", "${CANARY}")
+            path = write_config(tmp_path, f"  - {{id: a, source: {entry}}}")
+            for options in ([], ["--json"]):
+                with pytest.raises(SystemExit) as caught:
+                    main(["probe", "--stations", str(path), *options])
+                assert caught.value.code == 1
+                out, err = capfd.readouterr()
+                silent(f"{out}{err}")
+
     @pytest.mark.parametrize("nobody", ["garbage", "unauthorized"])
     def test_probe_and_check(self, written, tmp_path, capfd, monkeypatch, nobody):
         with NOBODY[nobody]() as port:

@@ -30,6 +30,19 @@ PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_c
             "rtspsrc location=rtsp://h/1 user-id=a user-pw=b ! x",
             "rtspsrc location=rtsp://h/1 user-id=a user-pw=*** ! x",
         ),
+        ('rtspsrc user-pw="hunt er\'2" ! x', "rtspsrc user-pw=*** ! x"),
+        ("rtspsrc user-pw = 'hunt\"er2' ! x", "rtspsrc user-pw = *** ! x"),
+        (r'{"device": "rtspsrc user-pw=\"hunter2\""}', '{"device": "rtspsrc user-pw=***'),
+        ("Login(password='hunter2', name='a')", "Login(password=*** name='a')"),
+        ("password=hunter2", "password=***"),
+        ("http://h/video.cgi?user=admin&pass=hunter2", "http://h/video.cgi?user=admin&pass=***"),
+        ("http://h/v?loginuse=admin&loginpas=hunter2&x=1", "http://h/v?loginuse=admin&loginpas=***&x=1"),
+        (
+            "http://h/v?accessToken=a1&rtspPassword=b2&userPass=c3",
+            "http://h/v?accessToken=***&rtspPassword=***&userPass=***",
+        ),
+        ("http://h/v?auth=a1&key=b2&sig=c3&jwt=d4", "http://h/v?auth=***&key=***&sig=***&jwt=***"),
+        ("http://h/v?session=a1&passphrase=b2;sessionId=c3", "http://h/v?session=***&passphrase=***;sessionId=***"),
         ("http://token@host/", "http://***@host/"),
         ("stations[0].rtsp://a:b@h/1: there is no such key", "stations[0].rtsp://***@h/1: there is no such key"),
         ("opening 'RTSP://a:b@h/1' and http://c:d@h/2 failed", "opening 'RTSP://***@h/1' and http://***@h/2 failed"),
@@ -56,6 +69,7 @@ def test_credentials_in_text_are_masked(text: str, clean: str) -> None:
         "mail somebody@example.org",
         "basic settings, bearer of news",
         "new_tokens=44 visual_tokens=54",
+        "key=orders/1.json session=7 compass=north https://host/page?monkeys=1",
         "12:30 // not a url @ all",
     ],
 )
@@ -77,7 +91,24 @@ def test_redacting_twice_changes_nothing(text: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["a", "a://", "a://a@", "?token", "Authorization: ", "bearer ", "x_", "?a_a_a_", "@", "a://a:b", "/a=_", "a.b"],
+    [
+        "a",
+        "a://",
+        "a://a@",
+        "?token",
+        "Authorization: ",
+        "bearer ",
+        "x_",
+        "?a_a_a_",
+        "@",
+        "a://a:b",
+        "/a=_",
+        "a.b",
+        'pw="',
+        "pw=\\",
+        "&key",
+        "aPass",
+    ],
 )
 def test_time_is_linear(unit: str) -> None:
     started = time.perf_counter()
@@ -92,6 +123,9 @@ def test_fields_with_a_secrets_name_are_masked_wherever_they_are() -> None:
         "Authorization": "c",
         "nested": [{"api-token": "d"}, ("apikey", {"apikey": "e"})],
         "token": None,
+        "accessToken": "f",
+        "userPass": "g",
+        "jwt": "h",
     }
     assert redact(event) == {
         "password": "***",
@@ -99,11 +133,21 @@ def test_fields_with_a_secrets_name_are_masked_wherever_they_are() -> None:
         "Authorization": "***",
         "nested": [{"api-token": "***"}, ["apikey", {"apikey": "***"}]],
         "token": None,
+        "accessToken": "***",
+        "userPass": "***",
+        "jwt": "***",
     }
 
 
 def test_counts_of_tokens_are_no_secrets() -> None:
-    event = {"new_tokens": 44, "prompt_tokens": 120, "tokenizer": "qwen", "secretary": "Ann"}
+    event = {
+        "new_tokens": 44,
+        "prompt_tokens": 120,
+        "tokenizer": "qwen",
+        "secretary": "Ann",
+        "compass": "north",
+        "key": "orders/1",
+    }
     assert redact(event) == event
 
 

@@ -39,7 +39,8 @@ async def check_camera(source: Source, rules: CameraRulesConfig) -> None:
     elif isinstance(source, DeviceSource):
         if not rules.devices:
             raise _refused("cameras of this machine may not be added; api.cameras.devices allows it")
-        if isinstance(source.device, str) and not (source.device.isdecimal() or source.device.startswith("/dev/video")):
+        device = str(source.device)  # of a pipeline that is a mask, which is neither
+        if not (device.isdecimal() or device.startswith("/dev/video")):
             raise _refused("over HTTP a device is a number or /dev/videoN")
 
 

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orderacc.capture import FrameSource
+    from orderacc.capture import CapturePolicy, FrameSource
     from orderacc.capture.probing import Probe
     from orderacc.config import StationConfig
 
@@ -55,17 +55,20 @@ def probe(
     """
     if (source is None) == (stations is None):
         raise typer.BadParameter("name one source, or a configuration with --stations", param_hint="SOURCE")
+    from orderacc.capture import CapturePolicy
+    from orderacc.capture.policy import FIRST_FRAME
     from orderacc.config import load_config
     from orderacc.telemetry import configure_logs
 
     configure_logs("console", level="error")
     if stations is not None:
         config = load_config(stations)
-        entries, timeout = config.stations, config.capture.rtsp_timeout
+        entries, policy = config.stations, CapturePolicy(**config.capture.model_dump())
     else:
-        entries, timeout = (_station_of(source or ""),), 5.0
+        # Who watches for longer also waits for longer: that is how to find out how far keyframes are apart.
+        entries, policy = (_station_of(source or ""),), CapturePolicy(first_frame_timeout=max(seconds, FIRST_FRAME))
     failed = False
-    for station, found in _probed(entries, timeout, seconds):
+    for station, found in _probed(entries, policy, seconds):
         picture = _saved(found, station.id, save) if save is not None else None
         report = _report(station, found, picture)
         failed = failed or not report["ok"]
@@ -103,23 +106,26 @@ def _entry(text: str) -> dict[str, Any]:
     return {"type": "file", "path": text}
 
 
-def _probed(stations: Sequence[StationConfig], timeout: float, seconds: float) -> Iterator[tuple[StationConfig, Probe]]:
+def _probed(
+    stations: Sequence[StationConfig], policy: CapturePolicy, seconds: float
+) -> Iterator[tuple[StationConfig, Probe]]:
     from orderacc.capture.probing import probe_each
 
     for start in range(0, len(stations), AT_ONCE):
         some = stations[start : start + AT_ONCE]
-        sources = [_source_of(station, timeout) for station in some]
-        yield from zip(some, probe_each(sources, seconds), strict=True)
+        sources = [_source_of(station, policy) for station in some]
+        yield from zip(some, probe_each(sources, seconds, policy.opening_sec), strict=True)
 
 
-def _source_of(station: StationConfig, timeout: float) -> FrameSource:
+def _source_of(station: StationConfig, policy: CapturePolicy) -> FrameSource:
     """One pass of a station's source: a recording in a loop once."""
     from orderacc.service.cameras import camera
 
     if station.source.type in {"file", "simulator"}:
         once = station.source.model_copy(update={"loop": False})
         station = station.model_copy(update={"source": once})
-    return camera(station, timeout=timeout).make()
+    seen_by = camera(station, timeout=policy.rtsp_timeout, first_frame_timeout=policy.first_frame_timeout)
+    return seen_by.make()
 
 
 def _saved(found: Probe, name: str, folder: Path) -> Path | None:
@@ -188,7 +194,7 @@ def _place(station: StationConfig) -> str:
     if entry.type == "file":
         return str(entry.path)
     if entry.type == "device":
-        return "GStreamer pipeline" if "!" in str(entry.device) else f"device {entry.device}"
+        return f"device {entry.device}" if isinstance(entry.device, int | str) else "GStreamer pipeline"
     return "simulator"
 
 

@@ -19,8 +19,12 @@ from orderacc.config.vlm import VlmConfig
 
 
 def _device(value: object) -> object:
+    if isinstance(value, SecretText):
+        return value
     text = "" if isinstance(value, bool) or not isinstance(value, int | str) else str(value).strip()
-    if not (text.isdecimal() or "!" in text or (text.startswith("/dev/") and ".." not in text)):
+    if "!" in text:
+        return SecretText(text)
+    if not (text.isdecimal() or (text.startswith("/dev/") and ".." not in text)):
         raise PydanticCustomError("device", "should be a number, a path under /dev, or a GStreamer pipeline")
     return value
 
@@ -87,8 +91,9 @@ class DeviceSource(Section):
 
     type: Literal["device"]
     """A camera plugged into this machine."""
-    device: Annotated[int | str, BeforeValidator(_device)]
-    """Number N of `/dev/videoN`, a path under `/dev`, or a GStreamer pipeline ending in `appsink`."""
+    device: Annotated[int | str | SecretText, BeforeValidator(_device)]
+    """Number N of `/dev/videoN`, a path under `/dev`, or a GStreamer pipeline ending in `appsink`, which is never
+    shown: it may hold passwords."""
 
 
 Source: TypeAlias = Annotated[
@@ -135,6 +140,8 @@ class CaptureConfig(Section):
     """Frames must have come for this long before the failures behind are forgotten."""
     rtsp_timeout: Interval = 5.0
     """Time a network camera may take to connect, and to answer when it is read."""
+    first_frame_timeout: Interval = 15.0
+    """Time a network camera may take to its first picture: more than it lets pass from one keyframe to the next."""
 
     @field_validator("reconnect_interval_max")
     @classmethod

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError, core_schema
 
-from orderacc.telemetry.redaction import MASK, redact_text
+from orderacc.telemetry.redaction import MASK
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -23,8 +23,9 @@ ENCODED: Final = (
 class SecretText:
     """A text with credentials in it, such as a camera's URL.
 
-    Whatever writes it - `str`, `repr`, a format, a dump, a log - gets it masked: a URL without its user and password,
-    any other text not at all. Only `reveal` gives the real one. Two are equal when the real texts are.
+    Whatever writes it - `str`, `repr`, a format, a dump, a log - gets it masked: of a URL the scheme, the host and the
+    port, since paths and queries hold secrets too, and of any other text nothing. Only `reveal` gives the real one. Two
+    are equal when the real texts are.
 
     Args:
         text: The real text.
@@ -42,9 +43,9 @@ class SecretText:
     def __str__(self) -> str:
         if url_problem(self._text) is not None:
             return MASK
-        scheme, _, rest = self._text.partition("://")
-        credentials, at, place = rest.rpartition("@")
-        return redact_text(f"{scheme}://{MASK if credentials or at else ''}{at}{place}")
+        parts = urlsplit(self._text)
+        _, at, place = parts.netloc.rpartition("@")
+        return f"{parts.scheme}://{MASK if at else ''}{at}{place}"
 
     def __repr__(self) -> str:
         return f"SecretText({str(self)!r})"

@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orderacc.capture import LoopedSource, VideoFileSource
+from orderacc.capture.policy import FIRST_FRAME
+from orderacc.config import SecretText
 from orderacc.errors import ConfigError
 from orderacc.orders import FixedOrders
 from orderacc.service.till import PosOrders, no_orders
@@ -42,12 +44,13 @@ class Camera:
     script_orders: OrderBook | None = None
 
 
-def camera(station: StationConfig, *, timeout: float) -> Camera:
+def camera(station: StationConfig, *, timeout: float, first_frame_timeout: float = FIRST_FRAME) -> Camera:
     """The camera of a station.
 
     Args:
         station: Its configuration.
         timeout: Seconds a network camera may take to answer.
+        first_frame_timeout: Seconds it may take to its first picture.
 
     Raises:
         ConfigError: If its script is wrong.
@@ -61,8 +64,10 @@ def camera(station: StationConfig, *, timeout: float) -> Camera:
     if entry.type == "device":
         from orderacc.capture.device import DeviceSource
 
-        return Camera(partial(DeviceSource, entry.device, station.id, station.fps), live=True, paced=False)
-    return Camera(partial(_stream, entry, station, timeout), live=True, paced=False)
+        device = entry.device.reveal() if isinstance(entry.device, SecretText) else entry.device
+        return Camera(partial(DeviceSource, device, station.id, station.fps), live=True, paced=False)
+    make = partial(_stream, entry, station, timeout, first_frame_timeout)
+    return Camera(make, live=True, paced=False)
 
 
 def check_cameras(config: Config) -> None:
@@ -103,7 +108,9 @@ def _looped(make: Callable[[], FrameSource]) -> Callable[[], FrameSource]:
     return partial(LoopedSource, make)
 
 
-def _stream(entry: RtspSource | HttpConfig, station: StationConfig, timeout: float) -> FrameSource:
+def _stream(
+    entry: RtspSource | HttpConfig, station: StationConfig, timeout: float, first_frame_timeout: float
+) -> FrameSource:
     from orderacc.capture.stream import StreamSource
 
     return StreamSource(
@@ -111,6 +118,7 @@ def _stream(entry: RtspSource | HttpConfig, station: StationConfig, timeout: flo
         station.id,
         station.fps,
         timeout=timeout,
+        first_frame_timeout=first_frame_timeout,
         transport=getattr(entry, "transport", "tcp"),
         hwaccel=entry.hwaccel,
     )
