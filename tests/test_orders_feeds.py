@@ -9,6 +9,7 @@ import time
 from contextlib import asynccontextmanager
 from random import Random
 
+import anyio
 import pytest
 from aiohttp import web
 
@@ -122,6 +123,31 @@ async def test_a_folder_is_all_its_files_and_a_bad_one_costs_only_itself(tmp_pat
     assert await known() == ["1"]
     assert (await book.find("s", "1")).order.version == 3
     assert sum("orders_file_bad" in str(record.msg) for record in caplog.records) == 2
+
+
+async def test_a_folder_that_is_gone_for_a_moment_keeps_its_orders_and_is_told_of_once(tmp_path, caplog):
+    folder = tmp_path / "orders"
+    folder.mkdir()
+    write(folder / "a.json", [neutral("1")])
+    book = FileOrders(folder)
+    for _ in range(2):
+        folder.rename(tmp_path / "elsewhere")
+        assert [(await book.find("s", "1")).order is None for _ in range(3)] == [False] * 3
+        (tmp_path / "elsewhere").rename(folder)
+        assert (await book.find("s", "1")).order.version == 1
+    assert sum("orders_file_bad" in str(record.msg) for record in caplog.records) == 2
+    (folder / "a.json").unlink()
+    assert (await book.find("s", "1")).order is None
+
+
+async def test_a_pipe_that_nobody_writes_to_holds_up_no_orders(tmp_path):
+    write(tmp_path / "a.json", [neutral("1")])
+    os.mkfifo(tmp_path / "b.json")
+    with anyio.fail_after(60):
+        book = await anyio.to_thread.run_sync(FileOrders, tmp_path, abandon_on_cancel=True)
+        assert (await book.find("s", "1")).order is not None
+        with pytest.raises(ConfigError, match="not a regular file"):
+            await anyio.to_thread.run_sync(FileOrders, tmp_path / "b.json", abandon_on_cancel=True)
 
 
 async def test_a_file_that_numbers_versions_is_followed_forward_only(tmp_path):

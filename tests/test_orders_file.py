@@ -77,11 +77,15 @@ async def test_a_file_that_turns_bad_keeps_the_last_good_one_and_says_why(file, 
     assert (await book.find("s", "9")).order.order_id == "9"
 
 
-async def test_a_file_that_vanishes_for_a_moment(file):
+async def test_a_file_that_vanishes_for_a_moment_keeps_its_orders_and_is_told_of_once(file, caplog):
     book = FileOrders(file)
     text = file.read_text()
     file.unlink()
     assert (await book.find("s", "384")).order is not None
+    assert (await book.find("s", "384")).order is not None
+    assert [record.msg["findings"] for record in caplog.records] == [
+        [f"{file}: cannot be read: No such file or directory"]
+    ]
     write(file, text.replace("384", "555"))
     assert (await book.find("s", "555")).order is not None
 

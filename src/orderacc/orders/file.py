@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from orderacc.errors import ConfigError
+from orderacc.errors import ConfigError, Finding
 from orderacc.orders.memory import OrderStore
 from orderacc.orders.reading import LINES, read_orders
 from orderacc.telemetry import get_logger
@@ -31,9 +34,9 @@ class FileFeed:
     """Puts what a file holds into a store, again whenever the file changes.
 
     A changed file is read whole and taken whole. A file that turned bad is not taken: the last good one stays in force,
-    and `orders_file_bad` is logged once per change with the findings. What is in the file is what there is: an order
-    that leaves it is not found any more. Where the file does not number versions, an amended order's version grows by
-    one.
+    and `orders_file_bad` is logged once per change with the findings; so it is with a file or a folder that is gone.
+    What is in the file is what there is: an order that leaves it is not found any more. Where the file does not number
+    versions, an amended order's version grows by one.
 
     A folder's files (`.json`, `.ndjson`, `.jsonl`) together are what there is. Each by itself may be bad, at the start
     too; an order that several hold is taken in its highest version, and at equal ones from the newest file.
@@ -54,10 +57,14 @@ class FileFeed:
         self._folder = self._path.is_dir()
         self._stamps: dict[Path, _Stamp] = {}
         self._good: dict[Path, Mapping[str, Order]] = {}
+        self._gone = False
         if self._folder:
             self._read_changed()
         else:
-            self._stamps = self._look()
+            try:
+                self._stamps = self._look()
+            except OSError as error:
+                raise _unreadable(self._path, error) from None
             self._good[self._path] = read_orders(self._path)
         self._untaken = True
 
@@ -80,8 +87,15 @@ class FileFeed:
 
     def _read_changed(self) -> bool:
         """Read the files that changed; whether one that is good did, or one went."""
-        stamps = self._look()
-        if stamps == self._stamps or not (stamps or self._folder):
+        try:
+            stamps = self._look()
+        except OSError as error:
+            if not self._gone:
+                _log.warning("orders_file_bad", file=str(self._path), findings=_told(_unreadable(self._path, error)))
+            self._gone = True
+            return False
+        self._gone = False
+        if stamps == self._stamps:
             return False
         fresh = [path for path, stamp in stamps.items() if self._stamps.get(path) != stamp]
         gone = self._good.keys() - stamps.keys()
@@ -102,24 +116,20 @@ class FileFeed:
         return taken
 
     def _look(self) -> dict[Path, _Stamp]:
-        """What changes when a file does, of every file there is, the oldest first."""
+        """What changes when a file does, of every file there is, the oldest first.
+
+        Raises:
+            OSError: If the folder, or the one file, is not there: that says nothing about orders.
+        """
+        if not self._folder:
+            return {self._path: _stamp(self._path)}
         found: dict[Path, _Stamp] = {}
-        for path in self._files():
-            try:
-                state = os.stat(path)  # noqa: PTH116  one call, no second look-up
-            except OSError:
-                continue
-            found[path] = (state.st_mtime_ns, state.st_size, state.st_ino)
+        for path in self._path.iterdir():
+            if path.suffix.lower() in (".json", *LINES):
+                with suppress(OSError):
+                    found[path] = _stamp(path)
         newest = sorted(found.items(), key=lambda one: one[1][0])[-MOST_FILES:]
         return dict(newest)
-
-    def _files(self) -> list[Path]:
-        if not self._folder:
-            return [self._path]
-        try:
-            return [path for path in self._path.iterdir() if path.suffix.lower() in (".json", *LINES)]
-        except OSError:
-            return list(self._stamps)  # a folder that is gone for a moment keeps its files
 
     def _together(self) -> list[Order]:
         orders: dict[tuple[str, str], Order] = {}
@@ -149,6 +159,17 @@ class FileOrders:
         """Find the order of that number in the file as it is now."""
         await self._feed.refresh()
         return await self._store.find(station_id, slip_text, at)
+
+
+def _stamp(path: Path) -> _Stamp:
+    state = os.stat(path)  # noqa: PTH116  one call, no second look-up
+    if not stat.S_ISREG(state.st_mode):  # opening a pipe waits for whoever writes
+        raise OSError(errno.EINVAL, "not a regular file")
+    return (state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+def _unreadable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError([Finding(str(path), 0, 0, "", f"cannot be read: {error.strerror or error}")])
 
 
 def _told(error: ConfigError) -> list[str]:
