@@ -57,6 +57,35 @@ def test_the_menu_says_what_cannot_be_seen(orders, tmp_path, capsys):
     assert "cannot be seen" in out
 
 
+def in_full(order_id, **more):
+    line = {"line_id": "1", "name": "Burger", "quantity": 1}
+    return {"source": "till", "order_id": order_id, "display_id": "42", "items": [line]} | more
+
+
+def test_one_of_several_orders_of_a_number_is_asked_for_by_its_id(tmp_path, capsys):
+    path = tmp_path / "orders.json"
+    path.write_text(json.dumps([in_full("a1"), in_full("a2")]))
+    assert judged(path, "--order", "42", "--seen", "burger") == 2
+    assert "say which by its id: a1, a2" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert judged(path, "--order", "a2", "--seen", "burger") == 0
+
+
+def test_a_cancelled_order_is_not_judged(tmp_path, capsys):
+    path = tmp_path / "orders.json"
+    path.write_text(json.dumps([in_full("a1", state="cancelled")]))
+    assert judged(path, "--order", "42", "--seen", "burger") == 1
+    assert "UNDETERMINED  Not judged: this order was cancelled." in capsys.readouterr().out
+
+
+def test_a_closed_box_is_looked_for_in_place_of_what_is_in_it(tmp_path, capsys):
+    path, menu = tmp_path / "orders.json", tmp_path / "menu.yaml"
+    lines = [{"line_id": "1", "name": "Kids Box", "quantity": 1}]
+    lines.append({"line_id": "2", "name": "Burger", "quantity": 1, "parent_line_id": "1"})
+    path.write_text(json.dumps([in_full("a1", items=lines)]))
+    menu.write_text("items:\n- Burger\n- {name: Kids Box, contains: [Burger], container: closed}\n")
+    assert judged(path, "--order", "42", "--seen", "kids box", "--menu", menu) == 0
+
+
 @pytest.mark.parametrize("seen", ['{"items": [{"name": "Big \\ud83c Pie"}]}', "big \ud83c pie"])
 def test_half_of_a_character_is_no_failure(orders, capsys, seen):
     assert judged(orders, "--order", 384, "--seen", seen, "--json") == 1

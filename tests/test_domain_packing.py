@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderacc import Item, Menu, MenuItem, Order, judge
-from orderacc.domain.orders import OrderLine
+from orderacc.domain.order_lines import Modifier, OrderLine
 from orderacc.domain.packing import packed
 from orderacc.domain.verdicts import SeenItem
 
@@ -22,6 +22,8 @@ MENU = Menu(
         MenuItem("Party Bag", contains=("Kids Box", "Kids Box"), container="closed"),
     )
 )
+
+FRIES = (MenuItem("Small Fries", aliases=("Fries",)),)
 
 
 def line(line_id, name, parent=None, quantity=1, **more):
@@ -62,6 +64,30 @@ def test_what_is_in_a_box_is_hidden_and_the_box_is_looked_for():
 )
 def test_nothing_is_hidden_that_lies_in_the_open(sent):
     assert packed(sent, MENU) is sent
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted"),
+    [
+        (line("1", "Zorbo Surprise", sku="b1"), "Burger"),
+        (line("1", "Zorbo Surprise", sku="?", aliases=("House Special", "Coke", "Burger")), "Cola"),
+        (line("1", "Zorbo Surprise", sku="b1", aliases=("Cola",)), "Burger"),
+        (line("1", "Small Fries", sku="b1"), "Small Fries"),
+        (line("1", "Zorbo", modifiers=(Modifier("Small", "size"),), aliases=("Fries",)), "Small Fries"),
+        (line("1", "Fries", sku="b1", modifiers=(Modifier("Large", "size"),)), "Large Fries"),
+        (line("1", "Zorbo", sku="b1", modifiers=(Modifier("Pie", "swap"),)), "Pie"),
+        (line("1", "Zorbo Surprise", sku="b9", aliases=("House Special",)), "Zorbo Surprise"),
+    ],
+)
+def test_a_line_is_what_the_menu_calls_it(sent, wanted):
+    there = packed(order(sent), Menu((MenuItem("Burger", item_id="b1"), MenuItem("Cola", aliases=("Coke",)), *FRIES)))
+    assert there.items == (Item(wanted),)
+
+
+def test_a_box_known_by_its_sku_is_packed_as_one():
+    menu = Menu((*MENU.items, MenuItem("Fun Box", item_id="f1", contains=("Burger",), container="closed")))
+    there = packed(order(line("1", "Zorbo", sku="f1"), line("2", "Burger", "1")), menu)
+    assert (there.items, there.hidden) == ((Item("Fun Box"),), (Item("Burger"),))
 
 
 def test_a_box_alone_is_looked_for_and_an_open_combo_alone_is_its_contents():

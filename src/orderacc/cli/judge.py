@@ -58,13 +58,21 @@ def judge_order(
 
     from orderacc.cli.verdicts import STYLES, json_line, reasons_table
     from orderacc.domain.menus import Menu
+    from orderacc.domain.packing import packed
     from orderacc.orders import read_orders
+    from orderacc.service.judging import undetermined
     from orderacc.validation import judge
 
     items = _seen_items(sys.stdin.read() if seen == "-" else seen)
     wanted = _find(read_orders(expected), order, expected)
     known = Menu.load(menu) if menu else None
-    verdict = judge(wanted.items, items, menu=known, strategy=strategy.value, threshold=threshold, hidden=wanted.hidden)
+    there = wanted if known is None else packed(wanted, known)
+    if there.state == "cancelled":
+        verdict = undetermined("cancelled", expected=there.items)
+    else:
+        verdict = judge(
+            there.items, items, menu=known, strategy=strategy.value, threshold=threshold, hidden=there.hidden
+        )
     verdict = replace(verdict, order_id=wanted.order_id, order_version=wanted.version)
     if json:
         print(json_line(verdict))
@@ -96,10 +104,18 @@ def _seen_items(text: str) -> list[Item]:
 
 
 def _find(orders: Mapping[str, Order], number: str, file: Path) -> Order:
-    """The order of that number: as written, else as slips have it."""
+    """The order of that key or id, else the one whose slip carries that number."""
     wanted = number.strip().lstrip("#").casefold()
     for key, order in orders.items():
-        if wanted in (key.casefold(), order.order_id.casefold(), order.display_id.casefold()):
+        if wanted in (key.casefold(), order.order_id.casefold()):
             return order
+    found = [order for order in orders.values() if order.display_id.casefold() == wanted]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(order.order_id for order in found[:MOST_NAMED])
+        raise typer.BadParameter(
+            f"{file} has {len(found)} orders of the number {number!r}; say which by its id: {ids}", param_hint="--order"
+        )
     listed = ", ".join(list(orders)[:MOST_NAMED]) + (", ..." if len(orders) > MOST_NAMED else "")
     raise typer.BadParameter(f"{file} has no order {number!r}; it has {listed or 'none'}", param_hint="--order")
