@@ -25,7 +25,7 @@ from orderacc.errors import RequestError, StorageError
 from orderacc.service.ledger import RecentLedger
 from orderacc.storage.folder import FolderStore
 from orderacc.storage.journal import Journal
-from orderacc.storage.objects import RESULTS, SELECTED, visit_key
+from orderacc.storage.objects import FRAMES, RESULTS, SELECTED, visit_key
 from staged_detector import StagedDetector
 from staged_stations import ORDER_FRAMES, until
 
@@ -466,6 +466,24 @@ async def test_the_frames_and_the_video_of_a_verdict(tmp_path: Path) -> None:
         beyond = await door.get(f"{path}/replay.mp4", headers={"Range": f"bytes={size}-"})
         assert (beyond.status, beyond.code) == (416, "range_not_satisfiable")
         assert (await door.get("/v1/verdicts/none/replay.mp4")).code == "no_such_object"
+
+
+async def test_a_video_is_not_shown_any_more_when_what_it_shows_is_removed(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "objects")
+    picture = cv2.imencode(".jpg", np.zeros((90, 160, 3), np.uint8))[1].tobytes()
+    await store.put(visit_key(RESULTS, "front-000001", "1.json"), json.dumps(verdict(1).to_dict()).encode(), "")
+    await store.put(visit_key(SELECTED, "front-000001", "0.jpg"), picture, "")
+    await store.put(visit_key(FRAMES, "front-000001", "clip.mp4"), b"the clip", "")
+    async with opened(objects=store) as door:
+        path = "/v1/verdicts/front-000001/replay.mp4"
+        assert (await door.get(path)).body == b"the clip"
+        await store.delete([visit_key(FRAMES, "front-000001", "clip.mp4")])
+        frames = await door.get(path)
+        assert (frames.status, frames.body[4:8]) == (200, b"ftyp")
+        assert (await door.get(path)).body == frames.body
+        await store.delete([one.key async for one in store.list()])
+        for headers in ({}, {"Range": "bytes=0-9"}):
+            assert (await door.get(path, headers=headers)).code == "no_such_object"
 
 
 async def test_what_was_seen_is_cut_out_of_its_frame(tmp_path: Path) -> None:

@@ -153,13 +153,18 @@ def test_what_is_stored_can_be_linked_to(box, tmp_path, capsys):
 def test_a_purge_finds_what_the_journal_has_lost_and_names_what_it_leaves(box, tmp_path, capsys):
     data = tmp_path / "data"
     asyncio.run(FolderStore(data / "objects").put("selected/left-999/0.jpg", b"x", "image/jpeg"))
-    (data / "journal.db.damaged-20261121T000000Z").write_bytes(b"x")
+    aside, videos = data / "journal.db.damaged-20261121T000000Z", data / "videos"
+    aside.write_bytes(b"x")
+    videos.mkdir()
     assert orderacc("purge", "--stations", box, "--order", "left-999", "--dry-run") == 0
     out = capsys.readouterr().out
     assert "1 of frames" in out
-    assert "not touched: " in out
+    assert [line for line in out.splitlines() if line.startswith("not touched")] == [f"not touched: {aside}"]
+    (videos / "4f1c").mkdir()
+    (videos / "4f1c" / "job.json").write_text("{}")
     assert len(list(data.rglob("*.jpg"))) == 1
     assert orderacc("purge", "--stations", box, "--order", "left-999") == 0
+    assert f"not touched: {videos}" in capsys.readouterr().out.splitlines()
     assert not list(data.rglob("*.jpg"))
 
 

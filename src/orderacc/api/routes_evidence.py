@@ -12,7 +12,7 @@ from orderacc.api.routes import Route, Scope
 from orderacc.errors import RequestError
 from orderacc.service.crops import cut_out, sides_in
 from orderacc.service.recall import recall, video
-from orderacc.storage.objects import SELECTED, visit_key
+from orderacc.storage.objects import FRAMES, SELECTED, visit_key
 
 if TYPE_CHECKING:
     from orderacc.service.ledger import Ledger
@@ -40,7 +40,7 @@ class EvidenceRoutes:
     def __init__(self, objects: ObjectStore | None, ledger: Ledger) -> None:
         self._objects = objects
         self._ledger = ledger
-        self._videos: OrderedDict[str, bytes] = OrderedDict()
+        self._videos: OrderedDict[str, tuple[list[str], bytes]] = OrderedDict()
         self._making = asyncio.Lock()
 
     def routes(self) -> tuple[Route, ...]:
@@ -124,18 +124,27 @@ class EvidenceRoutes:
         return await store.get(keys[number])
 
     async def _video(self, store: ObjectStore, verdict_id: str) -> bytes:
-        """The video, made one at a time: it takes the processor from the orders."""
+        """The video, made one at a time: it takes the processor from the orders. What is removed is shown no more."""
         async with self._making:
-            if verdict_id not in self._videos:
-                self._videos[verdict_id] = await video(await recall(store, verdict_id))
-                if len(self._videos) > MOST_VIDEOS:
-                    self._videos.popitem(last=False)
-            return self._videos[verdict_id]
+            shown = await _shown(store, verdict_id)
+            made_of, content = self._videos.pop(verdict_id, ([], b""))
+            if not shown or made_of != shown:
+                content = await video(await recall(store, verdict_id))
+            self._videos[verdict_id] = (shown, content)
+            if len(self._videos) > MOST_VIDEOS:
+                self._videos.popitem(last=False)
+            return content
 
     def _store(self) -> ObjectStore:
         if self._objects is None:
             raise RequestError("no evidence is stored: the configuration has no section storage", code="not_found")
         return self._objects
+
+
+async def _shown(store: ObjectStore, verdict_id: str) -> list[str]:
+    """Keys of what a verdict's video shows: its clip, or else its frames."""
+    clips = [one.key async for one in store.list(visit_key(FRAMES, verdict_id))]
+    return clips or [one.key async for one in store.list(visit_key(SELECTED, verdict_id))]
 
 
 def _counted(text: str, many: int) -> int | None:

@@ -32,8 +32,8 @@ def purge(
     """Remove verdicts, reviews, frames, clips, POS orders, events and messages of an order or a time, for good.
 
     Numbers on slips repeat: narrow them down with a time. What a review is open on stays; close the review first. What
-    waits for its verdict goes too. The daemon must be stopped; a dry run may be made while it goes on. Files that hold
-    verdicts too and are not touched, such as that of `results`, are named; so do think of backups.
+    waits for its verdict goes too. The daemon must be stopped; a dry run may be made while it goes on. What holds
+    verdicts too and is not touched (the file of `results`, recordings that were handed in) is named; think of backups.
 
     Example: orderacc purge --stations stations.yaml --order 384 --since 2026-11-21 --dry-run
     """
@@ -58,10 +58,18 @@ def purge(
         print(f"kept: {removal.kept} that a review is open on")
     if removal.kept_orders:
         print(f"kept: {removal.kept_orders} POS orders that are needed by what stays")
-    others = [whole.results.file] if whole.results is not None else []
-    for path in (*others, *sorted(config.data_dir.glob("*.damaged-*"))):
+    results = [whole.results.file] if whole.results is not None else []
+    for path in (*results, *_others(config.data_dir)):
         if path.exists():
             print(f"not touched: {path}")
+
+
+def _others(data_dir: Path) -> list[Path]:
+    """What holds verdicts there and is not purged."""
+    from orderacc.service.videos import FOLDER, RECORD
+
+    videos = data_dir / FOLDER
+    return [*([videos] if any(videos.glob(f"*/{RECORD}")) else []), *sorted(data_dir.glob("*.damaged-*"))]
 
 
 async def _purge(

@@ -15,7 +15,7 @@ from orderacc.service.ledger import RecentLedger
 from orderacc.service.newsroom import Newsroom
 from orderacc.service.replaying import Replayer
 from orderacc.service.station_events import tell_of_stations
-from orderacc.service.videos import Videos
+from orderacc.service.videos import FOLDER, Videos
 from orderacc.telemetry.box_metrics import BoxMetrics
 from orderacc.telemetry.lag import LoopLag
 
@@ -99,7 +99,7 @@ class Serving:
         """
         if config.api is None:
             return None
-        folder = config.storage.data_dir / "videos" if config.storage else Path(tempfile.mkdtemp(prefix="orderacc-"))
+        folder = config.storage.data_dir / FOLDER if config.storage else Path(tempfile.mkdtemp(prefix="orderacc-"))
         replayer = Replayer(runtime)
         videos = Videos(folder, config.api.videos, replayer, orders, temporary=config.storage is None)
         if storing is None:

@@ -37,6 +37,9 @@ VideoState: TypeAlias = Literal["waiting", "running", "done", "failed", "cancell
 OVER: Final = frozenset({"done", "failed", "cancelled"})
 """States that last."""
 
+FOLDER: Final = "videos"
+"""Of recordings in a data directory."""
+
 RECORD: Final = "job.json"
 VIDEO: Final = "video"
 ORDERS: Final = "orders.json"
