@@ -35,6 +35,7 @@ POLICY = CapturePolicy(
     reconnect_interval_max=1.0,
     healthy_after_sec=1.0,
     rtsp_timeout=1.5,
+    first_frame_timeout=3.0,
 )
 """Everything about five times faster than by default."""
 

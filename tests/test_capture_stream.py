@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -254,6 +254,23 @@ def test_a_stream_that_ends_gives_all_it_had(rtsp_camera: StartCamera, clip: Cli
     error, frames, _ = failure(source)
     assert error.code == "end_of_stream"
     assert frames == 32
+
+
+@pytest.mark.parametrize(("gop", "patience"), [(320, 1), (32, 60)])
+def test_a_camera_with_few_keyframes_is_waited_for_as_long_as_told(
+    rtsp_camera: StartCamera, tmp_path: Path, gop: int, patience: int
+) -> None:
+    camera = rtsp_camera({"front": encode_clip(tmp_path / "clip", gop=gop, frames=320)})
+    with closing(StreamSource(camera.url("front"), "first").frames()) as first:
+        next(first)
+        next(first)
+        source = StreamSource(camera.url("front"), "drive-1", first_frame_timeout=patience)
+        if patience == 60:
+            assert len(take(source, 2)) == 2
+        else:
+            error, frames, took = failure(source)
+            assert (error.code, frames) == ("no_keyframe", 0)
+            assert took < 10
 
 
 def test_closing_ends_it_and_hangs_up(rtsp_camera: StartCamera, clip: Clip) -> None:

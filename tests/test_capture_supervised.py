@@ -190,7 +190,7 @@ async def test_silence_is_a_stall_after_exactly_the_time_set() -> None:
 
 async def test_opening_may_take_longer_than_a_frame_but_not_for_ever() -> None:
     async with watched() as station:
-        await station.pass_time(14.9)
+        await station.pass_time(19.9)
         assert station.phase is StationPhase.STARTING
         await station.pass_time(0.2)
         await until(lambda: station.camera.opened == 2)  # at once: it has been waited long enough

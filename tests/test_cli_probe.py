@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import ports
-from orderacc.capture import REMEDIES, SourceStats, StreamInfo, VideoFileSource, probing
+from orderacc.capture import REMEDIES, SourceStats, StreamInfo, StreamSource, VideoFileSource
 from orderacc.capture.probing import Probe, probe, probe_each
 from orderacc.cli import main
 from orderacc.cli.probe import _hints, _station_of
@@ -123,6 +124,21 @@ class TestCameras:
         assert (status, error["code"]) == (1, code or "not_found")
         assert error["remedy"] == REMEDIES[error["code"]]
 
+    def test_a_camera_with_few_keyframes_is_told_so(self, run, rtsp_camera, tmp_path):
+        camera = rtsp_camera({"front": encode_clip(tmp_path / "clip", gop=320, frames=320)})
+        (tmp_path / "orders.json").write_text("{}")
+        (tmp_path / "s.yaml").write_text(
+            f"stations: [{{id: a, source: {{type: rtsp, url: '{camera.url('front')}'}}}}]\n"
+            "orders: {file: orders.json}\ncapture: {first_frame_timeout: 2}\n"
+        )
+        with closing(StreamSource(camera.url("front"), "first").frames()) as first:
+            next(first)  # another viewer's stream is under way: its first keyframe has gone by
+            next(first)
+            status, out, _ = run("--stations", tmp_path / "s.yaml", "--seconds", 1)
+        assert status == 1
+        message = f"no_keyframe: rtsp://127.0.0.1:{camera.port}: video comes, but no keyframe for 2 s"
+        assert out.splitlines()[1:] == [f"  {message}", f"  {REMEDIES['no_keyframe']}"]
+
     def test_a_camera_that_breaks_while_it_is_watched(self, run, rtsp_camera, tmp_path):
         camera = rtsp_camera({"front": encode_clip(tmp_path / "clip", gop=32)}, once=True)
         status, out, _ = run(camera.url("front"), "--json")
@@ -225,10 +241,9 @@ class Stuck:
         return SourceStats()
 
 
-def test_a_driver_that_hangs_keeps_nobody(monkeypatch, tmp_path):
-    monkeypatch.setattr(probing, "PATIENCE", 1.0)
+def test_a_driver_that_hangs_keeps_nobody(tmp_path):
     stuck = Stuck()
-    found = probe_each([stuck, VideoFileSource(write_video(tmp_path / "a.mp4"), "fine")], seconds=1)
+    found = probe_each([stuck, VideoFileSource(write_video(tmp_path / "a.mp4"), "fine")], seconds=1, opening=1)
     stuck.forever.set()
     assert found[0].error.code == "timeout"
     assert found[1].picture is not None

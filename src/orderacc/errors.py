@@ -94,6 +94,7 @@ class SourceError(OrderAccError):
     """A camera or video cannot be opened or read.
 
     Codes: `unauthorized`, `not_found`, `refused`, `unreachable`, `timeout`, `stalled`, `end_of_stream`, `bad_stream`,
+    `no_keyframe`,
     `unsupported_codec`.
     """
 
@@ -122,8 +123,8 @@ class EngineError(OrderAccError):
     """The vision language model failed on a request.
 
     Codes: `engine_failed`, `engine_closed`, `engine_hung`, `out_of_memory`, `device_lost`, `deadline`, `overloaded`,
-    `bad_image`, `bad_request`, `bad_grammar`; from a remote model also `unreachable`, `timeout`, `unauthorized`,
-    `not_found`, `refused`, `busy`, `circuit_open`, `bad_answer`.
+    `bad_image`, `bad_request`, `bad_grammar`, `refused`; from a remote model also `unreachable`, `timeout`,
+    `unauthorized`, `not_found`, `busy`, `circuit_open`, `bad_answer`.
     """
 
     default_code = "engine_failed"

@@ -34,6 +34,9 @@ REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         "again by itself.",
         "bad_stream": "What answers at this address is no video, or damaged beyond decoding: check port and path, "
         "and choose H.264 or H.265 in the camera.",
+        "no_keyframe": "The camera sends video, but keyframes (also called I-frames) are too far apart to begin with: "
+        "choose one every 1 or 2 s in the camera, without H.264+, H.265+ or a smart codec; or raise "
+        "`capture.first_frame_timeout` beyond their distance.",
         "unsupported_codec": "This build cannot decode what the camera sends: choose H.264 or H.265 in the camera. "
         "GStreamer pipelines need an OpenCV built with GStreamer.",
     }

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Final
+
+FIRST_FRAME: Final = 15.0
+"""Seconds to the first picture that are enough unless the camera is told to save keyframes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class CapturePolicy:
         reconnect_interval_max: What it doubles up to, seconds.
         healthy_after_sec: Frames must have come for this long before the failures behind are forgotten.
         rtsp_timeout: Seconds a network source may take to connect, and to answer when read.
+        first_frame_timeout: Seconds a network source may take to its first picture, while data come: until a keyframe
+            is among them.
 
     Raises:
         ValueError: If an interval is not positive and finite, the threshold is below 1, or the longest wait is shorter
@@ -34,6 +40,7 @@ class CapturePolicy:
     reconnect_interval_max: float = 15.0
     healthy_after_sec: float = 10.0
     rtsp_timeout: float = 5.0
+    first_frame_timeout: float = FIRST_FRAME
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -45,5 +52,5 @@ class CapturePolicy:
 
     @property
     def opening_sec(self) -> float:
-        """Seconds from the start of an attempt in which its first frame must come: to connect, to answer, to show."""
-        return 2 * self.rtsp_timeout + self.stall_detection_sec
+        """Seconds from the start of an attempt in which its first frame must come; a source says what lacks before."""
+        return max(2 * self.rtsp_timeout, self.first_frame_timeout) + self.stall_detection_sec

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orderacc.capture.policy import CapturePolicy
 from orderacc.errors import SourceError
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 SHORTEST: Final = 1.0
 """Seconds watched at least, so that the rate can be told."""
 
-PATIENCE: Final = 20.0
-"""Seconds beyond the time to watch after which a source that does nothing is given up: more than its own timeouts."""
+OPENING: Final = CapturePolicy().opening_sec
+"""Seconds a source has for its first picture, unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +43,13 @@ class Probe:
     error: SourceError | None = None
 
 
-def probe_each(sources: Sequence[FrameSource], seconds: float) -> list[Probe]:
+def probe_each(sources: Sequence[FrameSource], seconds: float, opening: float = OPENING) -> list[Probe]:
     """Watch several sources at once.
 
     Args:
         sources: Not opened yet; they are used up.
         seconds: Longest to watch each. It is less when all is known before.
+        opening: Seconds beyond that after which a source that does nothing is given up: more than its own timeouts.
 
     Returns:
         One for each, in their order. A source that never comes back is one that failed with `timeout`.
@@ -62,7 +64,7 @@ def probe_each(sources: Sequence[FrameSource], seconds: float) -> list[Probe]:
         # A thread that hangs in a driver must not keep the process from ending.
         threads.append(threading.Thread(target=watch, name=f"probe-{source.station_id}", daemon=True))
         threads[-1].start()
-    deadline = time.monotonic() + seconds + PATIENCE
+    deadline = time.monotonic() + seconds + opening
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     silent = Probe(error=SourceError("it neither answers nor fails", code="timeout"))

@@ -14,6 +14,7 @@ from av.video.reformatter import VideoReformatter
 from orderacc.capture.decoder import Decoder
 from orderacc.capture.failures import Place, opening_failed, reading_failed
 from orderacc.capture.pixels import upright_bgr
+from orderacc.capture.policy import FIRST_FRAME
 from orderacc.capture.source import SourceStats, StreamInfo
 from orderacc.capture.timing import Decimator, LiveClock
 from orderacc.domain.frames import Frame
@@ -56,10 +57,6 @@ ANALYSE: Final = 200_000
 RATE_FRAMES: Final = 2
 """Frames it looks at to guess the rate; with its own 20 a camera of 5 frames a second shows nothing for 5 s."""
 
-BLIND: Final = 15.0
-"""Seconds of stream without a picture after which it is taken to be undecodable: more than any camera's distance from
-one keyframe to the next."""
-
 EARLY: Final = 0.9
 """Share of the timeout from which on a failure is put down to it: FFmpeg gives up a little before or after."""
 
@@ -84,6 +81,7 @@ class StreamSource:
         fps: float | None = None,
         *,
         timeout: float = 5.0,
+        first_frame_timeout: float = FIRST_FRAME,
         transport: Transport = "tcp",
         hwaccel: Acceleration = "auto",
     ) -> None:
@@ -95,6 +93,8 @@ class StreamSource:
             station_id: The station its frames are for.
             fps: Frames a second to deliver, at most what the camera has; None delivers all.
             timeout: Seconds without any data after which the camera is taken to be gone.
+            first_frame_timeout: Seconds from the start in which a picture must come: more than the camera's distance
+                from one keyframe to the next.
             transport: How RTSP brings the pictures.
             hwaccel: What decodes: a kind of hardware, whatever is there, or software. What is not there is replaced.
 
@@ -109,6 +109,7 @@ class StreamSource:
         self._station_id = station_id
         self._decimator = Decimator(fps, live=True)
         self._timeout = timeout
+        self._first_frame_timeout = first_frame_timeout
         self._transport = transport
         self._hwaccel: Acceleration = hwaccel
         self._closing = threading.Event()
@@ -144,9 +145,9 @@ class StreamSource:
             Frames as BGR uint8 [H, W, 3]; `at` is 0 for the first.
 
         Raises:
-            SourceError: `unauthorized`, `not_found`, `refused`, `unreachable`, `timeout`, `bad_stream` or
-                `unsupported_codec` when it cannot be opened; `stalled`, `end_of_stream` or `bad_stream` when it breaks.
-                A stream that ends of itself is `end_of_stream`.
+            SourceError: `unauthorized`, `not_found`, `refused`, `unreachable`, `timeout`, `bad_stream`, `no_keyframe`
+                or `unsupported_codec` when it cannot be opened; `stalled`, `end_of_stream` or `bad_stream` when it
+                breaks. A stream that ends of itself is `end_of_stream`.
         """
         began = time.monotonic()
         if self._closing.is_set():
@@ -210,6 +211,7 @@ class StreamSource:
         """Whole pictures with the time they came at; counts what is damaged and goes on behind it."""
         packets = container.demux(stream)
         keyframe: int | None = None
+        sharp = False
         while True:
             asked = time.monotonic()
             packet = self._guarded(lambda: next(packets, None), reading_failed)
@@ -219,8 +221,9 @@ class StreamSource:
             # Out of time, FFmpeg hands over what it still holds, and would wait as long again before it says so.
             if now - asked >= self._timeout * EARLY:
                 raise SourceError(f"{self._place}: no more data came", code="stalled")
-            if not self._decoded and now - began > BLIND:
-                raise SourceError(f"{self._place}: nothing that came could be decoded", code="bad_stream")
+            sharp = sharp or packet.is_keyframe
+            if not self._decoded and now - began > self._first_frame_timeout:
+                raise self._blind(sharp=sharp)
             if packet.is_keyframe and self._info is not None:
                 self._note_keyframe(self._info, keyframe, packet)
                 keyframe = packet.pts
@@ -229,6 +232,13 @@ class StreamSource:
                 if info is not None and (picture.width, picture.height) != (info.width, info.height):
                     self._note_size(info, picture, decoder, began)
                 yield picture, now
+
+    def _blind(self, *, sharp: bool) -> SourceError:
+        """Why there is no picture yet although data come; `sharp` is whether a keyframe was among them."""
+        if sharp:
+            return SourceError(f"{self._place}: nothing that came could be decoded", code="bad_stream")
+        what = f"video comes, but no keyframe for {self._first_frame_timeout:g} s"
+        return SourceError(f"{self._place}: {what}", code="no_keyframe")
 
     def _decode(self, decoder: Decoder, packet: Packet[VideoStream]) -> list[VideoFrame]:
         started = time.thread_time()

@@ -69,7 +69,8 @@ class StationBuilder:
         Raises:
             ConfigError: If a file it needs is wrong, or it has no orders to compare with.
         """
-        seen_by = camera(station, timeout=self._policy.rtsp_timeout)
+        patience = self._policy
+        seen_by = camera(station, timeout=patience.rtsp_timeout, first_frame_timeout=patience.first_frame_timeout)
         if seen_by.script_orders is None:
             self.orders.need(station.id)
         return partial(self._make, station, seen_by)

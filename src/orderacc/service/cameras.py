@@ -66,8 +66,8 @@ def camera(station: StationConfig, *, timeout: float, first_frame_timeout: float
 
         device = entry.device.reveal() if isinstance(entry.device, SecretText) else entry.device
         return Camera(partial(DeviceSource, device, station.id, station.fps), live=True, paced=False)
-    make = partial(_stream, entry, station, timeout, first_frame_timeout)
-    return Camera(make, live=True, paced=False)
+    stream = partial(_stream, entry, station, timeout, first_frame_timeout)
+    return Camera(stream, live=True, paced=False)
 
 
 def check_cameras(config: Config) -> None:
