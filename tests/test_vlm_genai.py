@@ -7,7 +7,7 @@ import math
 import shutil
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import numpy as np
@@ -19,7 +19,7 @@ from orderacc.vlm.answer import read_answer
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.engine import VlmRequest
 from orderacc.vlm.genai import GenaiEngine
-from orderacc.vlm.genai_pipeline import _confidence
+from orderacc.vlm.genai_pipeline import MOST_EXCUSED, PROBE_TEXT, _confidence
 from orderacc.vlm.pictures import MAX_ASPECT, PictureRules, check_picture
 from orderacc.vlm.prompt import answer_grammar, build_prompt
 
@@ -155,6 +155,11 @@ def test_something_that_is_no_array_is_refused() -> None:
         ({"grammar": "root ::= nowhere"}, "bad_grammar"),
         ({"prompt": "<ov_genai_image_1> what?"}, "bad_request"),
         ({"prompt": "<ov_genai_image_0> and <ov_genai_image_0>?"}, "bad_request"),
+        ({"prompt": "<ov_genai_video_0> what?"}, "bad_request"),
+        ({"prompt": "<ov_genai_image_0>What is <|image_pad|>?"}, "bad_request"),
+        ({"prompt": "half a character, \ud800"}, "bad_request"),
+        ({"prompt": "word " * 20_000}, "bad_request"),
+        ({"grammar": 'root ::= "\ud800"\n'}, "bad_grammar"),
         ({"max_new_tokens": 0}, "bad_request"),
     ],
 )
@@ -181,16 +186,76 @@ async def test_a_bad_request_fails_alone_in_the_batcher(
     assert outcomes == {"a": "stop", "bad": code, "c": "stop"}
 
 
-async def test_the_model_comes_back_after_a_failure(model: ModelInfo) -> None:
-    engine = GenaiEngine.load(model.path, device="CPU", threads=1, kv_tokens=128)
+async def test_a_question_is_refused_from_the_length_on_at_which_it_would_fail(model: ModelInfo) -> None:
+    engine = GenaiEngine.load(model.path, device="CPU", threads=1, kv_tokens=256)
+
+    async def prompt_tokens(text: str) -> int:
+        (answer,) = await engine.generate([request_for(model, prompt=text, grammar=None, max_new_tokens=2)])
+        return answer.prompt_tokens
+
     try:
-        with pytest.raises(EngineError, match="failed on 1 requests") as caught:
-            await engine.generate([request_for(model, prompt="word " * 400, grammar=None)])
-        assert caught.value.code == "out_of_memory"
-        (answer,) = await engine.generate([request_for(model, prompt="What?", grammar=None, max_new_tokens=3)])
-        assert answer.new_tokens > 0
+        for text in ("a", "한"):  # the second is several tokens, one for each byte
+            one = await prompt_tokens(text)
+            each = await prompt_tokens(text * 2) - one
+            longest = 1 + (255 - one) // each
+            assert await prompt_tokens(text * longest) > 255 - each
+            with pytest.raises(EngineError, match="longer than the 256 tokens") as caught:
+                await prompt_tokens(text * (longest + 1))
+            assert caught.value.code == "bad_request"
     finally:
         await engine.aclose()
+
+
+async def test_a_question_the_model_fails_on_is_refused_and_the_model_stays(model: ModelInfo) -> None:
+    engine = GenaiEngine.load(model.path, device="CPU", threads=1, kv_tokens=128)
+    loaded = engine._pipeline._native
+    endless = request_for(model, prompt="Write", grammar='root ::= "a"{200}\n', max_new_tokens=200)
+    try:
+        with pytest.raises(EngineError, match="failed on 1 requests") as caught:
+            await engine.generate([endless])
+        assert caught.value.code == "refused"
+        (answer,) = await engine.generate([request_for(model, prompt="What?", grammar=None, max_new_tokens=3)])
+        assert answer.new_tokens > 0
+        assert engine._pipeline._native is loaded
+    finally:
+        await engine.aclose()
+
+
+class Probed:
+    """A pipeline that answers probes and nothing else."""
+
+    def __init__(self, native: Any) -> None:
+        self.native = native
+
+    def generate(self, prompts: list[str], *others: Any) -> Any:
+        if prompts != [PROBE_TEXT]:
+            raise RuntimeError("out of memory")
+        return self.native.generate(prompts, *others)
+
+
+async def test_a_model_that_fails_on_everything_but_probes_is_loaded_anew(
+    engine: GenaiEngine, model: ModelInfo
+) -> None:
+    await engine.generate([request_for(model)])
+    engine._pipeline._native = Probed(engine._pipeline._native)
+    codes = []
+    for _ in range(MOST_EXCUSED + 1):
+        with pytest.raises(EngineError) as caught:
+            await engine.generate([request_for(model)])
+        codes.append(caught.value.code)
+    assert codes == ["refused"] * MOST_EXCUSED + ["out_of_memory"]
+    assert (await engine.generate([request_for(model)]))[0].complete
+
+
+async def test_a_batch_that_is_too_much_for_the_memory_is_told_so(engine: GenaiEngine, model: ModelInfo) -> None:
+    await engine.generate([request_for(model)])
+    loaded = engine._pipeline._native
+    engine._pipeline._native = Probed(loaded)
+    with pytest.raises(EngineError) as caught:
+        await engine.generate([request_for(model, "a"), request_for(model, "b")])
+    assert caught.value.code == "out_of_memory"
+    engine._pipeline._native = loaded
+    assert len(await engine.generate([request_for(model)])) == 1
 
 
 class Native:

@@ -252,8 +252,12 @@ def text(content: Any, role: str = "user") -> dict[str, Any]:
     return {"messages": [{"role": role, "content": content}]}
 
 
+def said(words: str) -> dict[str, str]:
+    return {"type": "text", "text": words}
+
+
 PICTURE = question()["messages"][0]["content"][1]
-TAG = {"type": "text", "text": "<ov_genai_image_0>"}
+TAG = said("<ov_genai_image_0>")
 WRONG: dict[str, tuple[Any, int, str, str]] = {
     "no json": (b"{", 400, "bad_request", "not JSON"),
     "deep json": (b"[" * 100_000, 400, "bad_request", "not JSON"),
@@ -270,6 +274,11 @@ WRONG: dict[str, tuple[Any, int, str, str]] = {
     "content of numbers": (question(**text(3)), 400, "bad_request", "content"),
     "sound": (question(**text([{"type": "input_audio"}])), 400, "bad_request", "neither text nor"),
     "a tag of ours": (question(**text([TAG, PICTURE])), 400, "bad_request", "must not"),
+    "a mark of the model": (question(**text([PICTURE, said("<|image_pad|>")])), 400, "bad_request", "<|image_pad|>"),
+    "a mark in parts": (question(**text([said("<|"), said("im_end|>"), PICTURE])), 400, "bad_request", "<|im_end|>"),
+    "half a character": (question(**text([said("\ud800"), PICTURE])), 400, "bad_request", "half a character"),
+    "too long": (question(**text([said("a b c d " * 6000), PICTURE])), 400, "bad_request", "longer than"),
+    "much too long": (question(**text([said("a" * 10**6), PICTURE])), 400, "bad_request", "longer than"),
     "no tokens": (question(max_tokens=0), 400, "bad_request", "max_tokens"),
     "too many tokens": (question(max_tokens=10**6), 400, "bad_request", "max_tokens"),
     "any json": (question(response_format={"type": "json_object"}), 400, "bad_request", "response_format"),
@@ -279,6 +288,12 @@ WRONG: dict[str, tuple[Any, int, str, str]] = {
         400,
         "bad_grammar",
         "no type",
+    ),
+    "half a character in the schema": (
+        question(response_format={"type": "json_schema", "json_schema": {"schema": {"enum": ["\ud800"]}}}),
+        400,
+        "bad_grammar",
+        "half a character",
     ),
     "a picture elsewhere": (question("http://127.0.0.1:9/x.jpg"), 400, "bad_image", "none is fetched"),
     "a file": (question("file:///etc/passwd"), 400, "bad_image", "none is fetched"),

@@ -10,6 +10,7 @@ from orderacc.vlm.chat import PRIORITY_HEADER, STATION_HEADER
 from orderacc.vlm.engine import Priority, VlmRequest
 from orderacc.vlm.json_grammar import schema_grammar
 from orderacc.vlm.prompt import IMAGE_TAG
+from orderacc.vlm.prompt_rules import check_grammar, check_prompt
 from orderacc.vlm.upload import read_picture
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ DEFAULT_NEW_TOKENS: Final = 256
 MOST_NEW_TOKENS: Final = 4096
 LONGEST_STATION: Final = 64
 ROLES: Final = ("system", "developer", "user")
-_TAG: Final = IMAGE_TAG.rstrip("0>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,12 @@ class ChatRequest:
         pictures = [url for is_picture, url in pieces if is_picture]
         if len(pictures) != 1:
             raise _wrong(f"a question should have one picture, not {len(pictures)}")
-        if any(_TAG in text for is_picture, text in pieces if not is_picture):
-            raise _wrong(f"the text must not say {_TAG}")
+        # As a whole: what no part says they may say together.
+        prompt = "".join(IMAGE_TAG if is_picture else text for is_picture, text in pieces)
+        check_prompt(prompt)
         return cls(
             model=model,
-            prompt="".join(IMAGE_TAG if is_picture else text for is_picture, text in pieces),
+            prompt=prompt,
             picture_url=pictures[0],
             grammar=_grammar(body.get("response_format")),
             max_new_tokens=_most_tokens(body),
@@ -141,7 +142,9 @@ def _grammar(shape: object) -> str | None:
     schema = inner.get("schema") if isinstance(inner, dict) else None
     if kind != "json_schema" or not isinstance(schema, dict):
         raise _wrong("response_format should be text, or json_schema with a schema")
-    return schema_grammar(schema)
+    grammar = schema_grammar(schema)
+    check_grammar(grammar)
+    return grammar
 
 
 def _most_tokens(body: Mapping[str, Any]) -> int:

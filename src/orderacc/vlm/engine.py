@@ -119,7 +119,8 @@ class VlmEngine(Protocol):
 
         Raises:
             EngineError: The batch failed as a whole: `bad_image`, `bad_request` and `bad_grammar` name the request at
-                fault; `engine_failed`, `out_of_memory`, `device_lost` and `engine_closed` are the engine's.
+                fault; `refused` is for what these requests hold, of an engine that answers others; `engine_failed`,
+                `out_of_memory`, `device_lost` and `engine_closed` are the engine's.
         """
         ...
 

@@ -66,7 +66,7 @@ class GenaiEngine:
             max_batch_size: Most requests in one call.
             max_num_seqs: Most requests worked on at once; `max_batch_size` when None.
             kv_tokens: Tokens the key-value cache holds; about 28 KB each for a 7B model in 8 bits. A longer request
-                fails.
+                is refused.
             kv_precision: Number format of that cache: `u8`, `u4`, `f16`, `bf16` or `f32`; the runtime's choice when
                 None.
             prefix_caching: Compute the part that prompts have in common, up to the picture, only once.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import unicodedata
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from orderacc.vlm.engine import VlmAnswer
 from orderacc.vlm.genai_settings import failure_code, last_line
 from orderacc.vlm.pictures import PictureRules, check_picture
 from orderacc.vlm.prompt import IMAGE_TAG
+from orderacc.vlm.prompt_rules import check_grammar, check_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +31,13 @@ NATIVE_ERRORS = (RuntimeError, ValueError, MemoryError)
 
 GRAMMARS_KEPT = 32
 PROBE_SIDE = 56
-_TAG_PREFIX = IMAGE_TAG.rstrip("0>")
+PROBE_TEXT = "?"
+
+MOST_EXCUSED = 5
+"""Failures in a row that are laid to the questions for as long as the model answers a probe."""
+
+LONGEST_TOKEN = 16
+"""Bytes of text that a token stands for at most, on average over a question of words."""
 
 
 class GenaiPipeline:
@@ -56,6 +64,8 @@ class GenaiPipeline:
         self._genai = import_openvino("openvino_genai")
         self._grammars: OrderedDict[str, Any] = OrderedDict()
         self._native: Any = None
+        self._frame_tokens = 0
+        self._excused = 0
         self._build()
 
     def answer(self, requests: Sequence[VlmRequest]) -> list[VlmAnswer]:
@@ -67,16 +77,17 @@ class GenaiPipeline:
         self._check(requests)
         if self._native is None:
             self._rebuild()
+        for request in requests:
+            self._check_length(request)
         configs = [self._generation_config(request) for request in requests]
         pictures = [[self._openvino.Tensor(np.ascontiguousarray(request.image)[np.newaxis])] for request in requests]
         started = time.perf_counter()
         try:
             results = self._native.generate([request.prompt for request in requests], pictures, configs)
         except NATIVE_ERRORS as error:
-            self._native = None
-            raise EngineError(
-                f"the model failed on {len(requests)} requests: {last_line(error)}", code=failure_code(error)
-            ) from error
+            message = f"the model failed on {len(requests)} requests: {last_line(error)}"
+            raise EngineError(message, code=self._blame(error, len(requests))) from error
+        self._excused = 0
         elapsed_ms = (time.perf_counter() - started) * 1000
         if len(results) != len(requests):
             self._native = None
@@ -92,24 +103,40 @@ class GenaiPipeline:
     def _check(self, requests: Sequence[VlmRequest]) -> None:
         for request in requests:
             check_picture(request.image, max_pixels=self._settings.max_pixels)
-            tags = request.prompt.count(_TAG_PREFIX)
-            if tags > 1 or (tags and IMAGE_TAG not in request.prompt):
-                raise EngineError(
-                    f"the prompt of {request.request_id} must name one picture, {IMAGE_TAG}", code="bad_request"
-                )
+            check_prompt(request.prompt)
+            if request.grammar is not None:
+                check_grammar(request.grammar)
             if request.max_new_tokens < 1:
                 raise EngineError(f"{request.request_id} allows no token to be written", code="bad_request")
+
+    def _check_length(self, request: VlmRequest) -> None:
+        """Refuse what leaves no room for an answer in the cache."""
+        most = self._settings.most_tokens
+        if most is None:
+            return
+        height, width = request.image.shape[:2]
+        room = most - 1 - self._frame_tokens - self._rules.visual_tokens(width, height)
+        text = request.prompt.replace(IMAGE_TAG, "")
+        # The tokenizer composes characters first, and then no token stands for less than a byte.
+        longest = len(unicodedata.normalize("NFC", text).encode())
+        if longest > room and (longest > LONGEST_TOKEN * room or self._lengths([text])[0] > room):
+            raise EngineError(
+                f"the question of {request.request_id} is longer than the {most} tokens of the cache",
+                code="bad_request",
+            )
 
     def _build(self) -> None:
         try:
             self._native = self._load()
-            self._probe(self._plain_config(1))
+            probe = self._probe(self._plain_config(1))
         except NATIVE_ERRORS as error:
             self._native = None
             raise ModelError(
                 f"model {self._folder} does not run on {self._settings.device}: {last_line(error)}",
                 code="model_broken",
             ) from error
+        pictured = self._rules.visual_tokens(PROBE_SIDE, PROBE_SIDE)
+        self._frame_tokens = probe.perf_metrics.get_num_input_tokens() - pictured - len(PROBE_TEXT)
 
     def _load(self) -> Any:  # noqa: ANN401  the pipeline has no types of its own
         settings = self._settings
@@ -134,17 +161,30 @@ class GenaiPipeline:
                 f"the model could not be started again: {error.message}", code=failure_code(cause)
             ) from error
 
-    def _probe(self, config: Any) -> None:  # noqa: ANN401  likewise
+    def _probe(self, config: Any) -> Any:  # noqa: ANN401  likewise
         picture = np.zeros((1, PROBE_SIDE, PROBE_SIDE, 3), np.uint8)
-        self._native.generate(["?"], [[self._openvino.Tensor(picture)]], [config])
+        return self._native.generate([PROBE_TEXT], [[self._openvino.Tensor(picture)]], [config])[0]
 
-    def _blame_engine_first(self, error: BaseException) -> None:
-        """Find out whether a question failed for what it holds: the engine is at fault if it fails on any other too."""
+    def _blame(self, error: BaseException, members: int) -> str:
+        """Find out whether questions failed for what they hold: the engine is at fault if it fails on any other too.
+
+        Returns:
+            The code of the failure.
+        """
+        code = failure_code(error)
+        self._excused += 1
+        if self._excused > MOST_EXCUSED or not self._answers_probe():
+            self._native, self._excused = None, 0
+            return code
+        # Several may have been too many, which who puts them together wants to know.
+        return code if code == "out_of_memory" and members > 1 else "refused"
+
+    def _answers_probe(self) -> bool:
         try:
             self._probe(self._plain_config(1))
         except NATIVE_ERRORS:
-            self._native = None
-            raise EngineError(f"the model failed: {last_line(error)}", code=failure_code(error)) from error
+            return False
+        return True
 
     def _plain_config(self, max_new_tokens: int) -> Any:  # noqa: ANN401  likewise
         config = self._genai.GenerationConfig()
@@ -172,7 +212,9 @@ class GenaiPipeline:
             # Alone, so that a grammar which does not compile takes no other request with it.
             self._probe(config)
         except NATIVE_ERRORS as error:
-            self._blame_engine_first(error)
+            if not self._answers_probe():
+                self._native = None
+                raise EngineError(f"the model failed: {last_line(error)}", code=failure_code(error)) from error
             raise EngineError(f"the answer's grammar is wrong: {last_line(error)}", code="bad_grammar") from error
         self._grammars[grammar] = structure
         if len(self._grammars) > GRAMMARS_KEPT:

@@ -72,6 +72,11 @@ class PipelineSettings:
         """Blocks the key-value cache has."""
         return -(-self.kv_tokens // KV_BLOCK_TOKENS[self.device_kind])
 
+    @property
+    def most_tokens(self) -> int | None:
+        """Most tokens one request may have, read and written; None where the device decides."""
+        return self.kv_blocks * KV_BLOCK_TOKENS[self.device_kind] if self.batches else None
+
     def vision_properties(self) -> dict[str, Any]:
         """OpenVINO's properties for the networks that look at the picture."""
         properties: dict[str, Any] = {}

@@ -43,6 +43,7 @@ STATUSES: Final = {
     "bad_grammar": 400,
     "no_such_model": 404,
     "too_large": 413,
+    "refused": 422,
     "unauthorized": 401,
     "overloaded": 429,
     "engine_closed": 503,
