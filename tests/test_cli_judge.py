@@ -77,7 +77,7 @@ def test_a_cancelled_order_is_not_judged(tmp_path, capsys):
     assert "UNDETERMINED  Not judged: this order was cancelled." in capsys.readouterr().out
 
 
-def test_a_closed_box_is_looked_for_in_place_of_what_is_in_it(tmp_path, capsys):
+def test_a_closed_box_is_looked_for_in_place_of_what_is_in_it(tmp_path):
     path, menu = tmp_path / "orders.json", tmp_path / "menu.yaml"
     lines = [{"line_id": "1", "name": "Kids Box", "quantity": 1}]
     lines.append({"line_id": "2", "name": "Burger", "quantity": 1, "parent_line_id": "1"})

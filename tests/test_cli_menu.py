@@ -134,7 +134,7 @@ def test_aliases_made_by_sizes_are_told_at_their_entry(write, capsys):
 def test_json_of_a_menu_that_is_right(write, capsys):
     path = write("[Tea, Coffee]")
     assert check(path, "--json") == 0
-    assert json.loads(capsys.readouterr().out) == {"file": path, "items": 2, "findings": []}
+    assert json.loads(capsys.readouterr().out) == {"file": path, "items": 2, "findings": [], "uncovered": []}
 
 
 def test_items_without_a_class_are_named(write, capsys):
@@ -143,6 +143,16 @@ def test_items_without_a_class_are_named(write, capsys):
     )
     assert check(path, "--detector", "demo-detector") == 0
     assert "No class of the detector covers Pie: there the model's word alone counts." in capsys.readouterr().out
+    assert check(path, "--detector", "demo-detector", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["uncovered"] == ["Pie"]
+
+
+def test_items_without_a_class_are_named_beside_what_is_wrong(write, capsys):
+    path = write("items: [Pie, {name: Cola, group: no-such-class}]")
+    assert check(path, "--detector", "demo-detector") == 1
+    told = capsys.readouterr()
+    assert "No class of the detector covers Pie" in told.out
+    assert "no-such-class" in told.err
 
 
 STATIONS = "schema: 1\nstations: [{id: a, source: {type: simulator}}]\n"

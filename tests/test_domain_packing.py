@@ -139,3 +139,11 @@ def test_packing_loses_nothing_and_is_done_once(rows):
     units = sum(item.quantity for item in (*there.items, *there.hidden))
     boxes = sum(item.quantity for item in (*sent.items, *sent.hidden))
     assert units >= boxes
+
+
+@pytest.mark.parametrize("verifiability", ["visible", "occluded"])
+def test_more_pieces_than_anybody_can_count_are_no_order(verifiability):
+    chain = [line("0", "Crate", quantity=1000), line("1", "Box", "0", 1000)]
+    assert order(*chain, line("2", "Cola", "1", 1, verifiability=verifiability)).order_id == "7"
+    with pytest.raises(ValueError, match="quantity of 'Cola' must be 1000000 at most, not 2000000"):
+        order(*chain, line("2", "Cola", "1", 2, verifiability=verifiability))

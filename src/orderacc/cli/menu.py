@@ -63,12 +63,17 @@ def check(
         *check_coverage(read.menu, labels=_labels(detector), vocabulary=_vocabulary(vlm)),
     ]
     findings = [read.finding(problem.item, problem.message, problem.spelling) for problem in problems]
+    uncovered = [] if detector is None else _uncovered(read)
     if as_json:
-        print(json.dumps(_report(read, problems), ensure_ascii=False, indent=2))
+        print(json.dumps(_report(read, problems, uncovered), ensure_ascii=False, indent=2))
         raise typer.Exit(1 if problems else 0)
+    if not findings:
+        print(_summary(read))
+    if uncovered:
+        shown = ", ".join(uncovered[:8]) + (f" and {len(uncovered) - 8} more" if len(uncovered) > 8 else "")
+        print(f"No class of the detector covers {shown}: there the model's word alone counts.")
     if findings:
         raise ConfigError(findings, code="bad_menu")
-    print(_summary(read, detector))
 
 
 def _labels(detector: str | None) -> tuple[str, ...] | None:
@@ -88,19 +93,19 @@ def _vocabulary(vlm: str | None) -> tuple[str, ...] | None:
     return ModelStore().resolve(vlm, kind="vlm").vocabulary
 
 
-def _summary(read: MenuFile, detector: str | None) -> str:
+def _summary(read: MenuFile) -> str:
     items = read.menu.items
     spellings = sum(1 + len(item.aliases) for item in items)
-    lines = [f"{read.document.file}: {len(items)} items, {spellings} names. Nothing is wrong."]
-    found = [item for item in items if item.verifiability == "visible" and item.container != "open"]
-    alone = [item.name for item in found if item.group is None]
-    if detector is not None and alone:
-        shown = ", ".join(alone[:8]) + (f" and {len(alone) - 8} more" if len(alone) > 8 else "")
-        lines.append(f"No class of the detector covers {shown}: there the model's word alone counts.")
-    return "\n".join(lines)
+    return f"{read.document.file}: {len(items)} items, {spellings} names. Nothing is wrong."
 
 
-def _report(read: MenuFile, problems: list[MenuProblem]) -> dict[str, Any]:
+def _uncovered(read: MenuFile) -> list[str]:
+    """What a camera can find, but no class of the detector is named for."""
+    found = (item for item in read.menu.items if item.verifiability == "visible" and item.container != "open")
+    return [item.name for item in found if item.group is None]
+
+
+def _report(read: MenuFile, problems: list[MenuProblem], uncovered: list[str]) -> dict[str, Any]:
     findings = []
     for problem in problems:
         found = read.finding(problem.item, problem.message, problem.spelling)
@@ -115,4 +120,4 @@ def _report(read: MenuFile, problems: list[MenuProblem]) -> dict[str, Any]:
                 "message": found.message,
             }
         )
-    return {"file": read.document.file, "items": len(read.menu.items), "findings": findings}
+    return {"file": read.document.file, "items": len(read.menu.items), "findings": findings, "uncovered": uncovered}

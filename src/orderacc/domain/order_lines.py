@@ -16,6 +16,9 @@ Verifiability: TypeAlias = Literal["visible", "occluded", "ignore"]
 DEEPEST: Final = 8
 """Combos within combos, at most."""
 
+MOST_PIECES: Final = 1_000_000
+"""Pieces of one thing, at most, its combos multiplied out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -138,9 +141,11 @@ def must_be_seen(lines: Sequence[OrderLine]) -> tuple[Item, ...]:
     A combo is seen as its parts. Equal names add up, in the order in which they come first.
 
     Raises:
-        ValueError: If two lines have one id, a combo is not there, or combos are nested too deeply or in a circle.
+        ValueError: If two lines have one id, a combo is not there, combos are nested too deeply or in a circle, or
+            there are more than `MOST_PIECES` of one thing, whether it can be seen or not.
     """
     _check_ids(lines)
+    need_not_be_seen(lines)
     return _added_up(lines, visible=True)
 
 
@@ -204,3 +209,5 @@ def _check(name: str, quantity: int, what: str) -> None:
         raise ValueError(f"{what} needs a name")
     if isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 1:
         raise ValueError(f"quantity of {name!r} must be a whole number from 1, not {quantity!r}")
+    if quantity > MOST_PIECES:
+        raise ValueError(f"quantity of {name!r} must be {MOST_PIECES} at most, not {quantity}")
