@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orderacc.config import Config
     from orderacc.errors import Finding
 
@@ -22,9 +24,9 @@ def check(
     ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the file's JSON Schema and stop.")] = False,
 ) -> None:
-    """Check a configuration, with the menu, the orders and the scripts it names; exit 1 if anything is wrong.
+    """Check a configuration, and the models, menu, orders and scripts it names; exit 1 if anything is wrong.
 
-    No camera is opened: `orderacc probe` does that.
+    No camera is opened, `orderacc probe` does that, and no model is loaded.
 
     Example: orderacc check --stations stations.yaml
     """
@@ -37,7 +39,7 @@ def check(
     if stations is None:
         raise typer.BadParameter("name the file to check", param_hint="--stations")
     config = load_config(stations)
-    findings = _findings_of_named_files(config)
+    findings = [*_findings_of_named_files(config), *_findings_of_models(config, stations)]
     if findings:
         raise ConfigError(findings)
     names = ", ".join(f"{station.id} ({station.source.type})" for station in config.stations)
@@ -61,3 +63,45 @@ def _findings_of_named_files(config: Config) -> list[Finding]:
     except ConfigError as error:
         findings += error.findings
     return findings
+
+
+def _findings_of_models(config: Config, file: Path) -> Iterator[Finding]:
+    """What keeps the models from being loaded, as far as their folders tell."""
+    from orderacc.config import finding_in
+    from orderacc.errors import ModelError
+    from orderacc.models.networks import check_networks
+    from orderacc.models.store import ModelStore, check_menu
+    from orderacc.perception.model_folder import DetectorFolder
+
+    store = ModelStore()
+    try:
+        detector = store.resolve(config.models.detector, kind="detector")
+        DetectorFolder.read(detector.path)
+        check_networks(detector.path)
+    except ModelError as error:
+        yield finding_in(file, ("models", "detector"), error.message)
+    if not config.vlm.local:
+        return
+    try:
+        vlm = store.resolve(config.models.vlm, kind="vlm")
+        check_networks(vlm.path)
+    except ModelError as error:
+        yield finding_in(file, ("models", "vlm"), error.message)
+        return
+    try:
+        check_menu(vlm, _names_to_say(config))
+    except ModelError as error:
+        yield finding_in(file, ("menu", "file") if config.menu else ("models", "vlm"), error.message)
+
+
+def _names_to_say(config: Config) -> tuple[str, ...]:
+    """What the vision language model is asked about; nothing of a menu that is wrong itself."""
+    from orderacc.domain.menus import Menu
+    from orderacc.errors import ConfigError
+    from orderacc.simulator.menu import DEMO_ITEMS
+
+    try:
+        menu = Menu.load(config.menu.file) if config.menu else Menu(DEMO_ITEMS)
+    except ConfigError:
+        return ()
+    return menu.visible_names

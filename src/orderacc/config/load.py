@@ -85,6 +85,22 @@ def load_config(path: Path | str, *, environment: Mapping[str, str] | None = Non
     return config
 
 
+def finding_in(
+    path: Path | str, place: FieldPath, message: str, *, environment: Mapping[str, str] | None = None
+) -> Finding:
+    """A complaint about a value `load_config` took: at its line in the file, or at the variable that set it.
+
+    Args:
+        path: The file.
+        place: The value, as keys; one the file leaves out is complained about where it would stand.
+        message: What is wrong.
+        environment: As for `load_config`.
+    """
+    variables = os.environ if environment is None else environment
+    name = PREFIX + "__".join(map(str, place)).upper()
+    return _masked(Finding(name, 0, 0, "", message) if name in variables else _read(path).finding(place, message))
+
+
 def _read(path: Path | str) -> Document:
     try:
         return read_document(path)

@@ -1,0 +1,103 @@
+"""`orderacc check` and the models: what `run` would refuse to start with is found before, each at its line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orderacc.cli import main
+from orderacc.models.store import SHIPPED_ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Check = tuple[int, str]
+
+
+@pytest.fixture
+def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[str], Check]:
+    """Checks a configuration of one simulated station with these further lines; gives exit code and stderr."""
+
+    def run(lines: str) -> Check:
+        file = tmp_path / "stations.yaml"
+        file.write_text("schema: 1\nstations: [{id: a, source: {type: simulator}}]\n" + lines)
+        with pytest.raises(SystemExit) as caught:
+            main(["check", "--stations", str(file)])
+        code = caught.value.code
+        return (code if isinstance(code, int) else 0), capsys.readouterr().err.replace(f"{tmp_path}/", "")
+
+    return run
+
+
+def copied(tmp_path: Path, name: str) -> Path:
+    return shutil.copytree(SHIPPED_ROOT / name, tmp_path / "copied")
+
+
+def test_the_models_that_ship_are_whole(check: Callable[[str], Check]) -> None:
+    assert check("models: {vlm: demo-vlm, detector: demo-detector}\n") == (0, "")
+
+
+def test_models_that_are_not_there_are_told_with_their_lines(check: Callable[[str], Check]) -> None:
+    code, err = check("models:\n  vlm: demo-vml\n  detector: ./my-yolo\n")
+    assert code == 1
+    lines = err.splitlines()
+    assert lines[0].startswith("stations.yaml:5:3 models.detector: ")
+    assert "my-yolo" in lines[0]
+    assert lines[1].startswith("stations.yaml:4:3 models.vlm: ")
+    assert "did you mean demo-vlm?" in lines[1]
+    assert lines[2:] == ["orderacc: bad_config: 2 errors"]
+
+
+def test_a_model_for_another_job_is_refused(check: Callable[[str], Check]) -> None:
+    code, err = check("models: {vlm: demo-detector}\n")
+    assert (code, "is a detector, not a vlm" in err) == (1, True)
+
+
+def test_a_model_out_of_the_environment_is_told_with_its_variable(
+    check: Callable[[str], Check], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERACC_MODELS__VLM", "nosuch")
+    code, err = check("models: {vlm: demo-vlm}\n")
+    assert code == 1
+    assert err.startswith("ORDERACC_MODELS__VLM: there is no model or folder 'nosuch'")
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "network"),
+    [("vlm", "demo-vlm", "openvino_language_model"), ("detector", "demo-detector", "detector")],
+)
+def test_networks_that_were_cut_off_are_found(
+    check: Callable[[str], Check], tmp_path: Path, key: str, name: str, network: str
+) -> None:
+    folder = copied(tmp_path, name)
+    assert check(f"models: {{{key}: ./copied}}\n") == (0, "")
+
+    weights = folder / f"{network}.bin"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    code, err = check(f"models: {{{key}: ./copied}}\n")
+    assert code == 1
+    assert f"stations.yaml:3:10 models.{key}: copied/{network}.bin is cut off: it has {len(whole) - 1} of" in err
+    weights.write_bytes(whole)
+
+    for wrong in ("<net><layers>", "garbage", "", "<html></html>"):
+        (folder / f"{network}.xml").write_text(wrong or " ")
+        code, err = check(f"models: {{{key}: ./copied}}\n")
+        assert (code, f"copied/{network}.xml is no " in err) == (1, True)
+
+
+def test_a_menu_the_model_cannot_say_is_found_at_the_menu(check: Callable[[str], Check], tmp_path: Path) -> None:
+    (tmp_path / "menu.json").write_text(json.dumps({"items": [{"name": "Big Mac"}, {"name": "Burger"}]}))
+    code, err = check("menu:\n  file: menu.json\n")
+    assert code == 1
+    assert err.startswith("stations.yaml:4:3 menu.file: model demo-vlm knows 14 items only and not: Big Mac;")
+
+
+def test_a_model_on_another_machine_is_not_looked_for_here(check: Callable[[str], Check], tmp_path: Path) -> None:
+    (tmp_path / "menu.json").write_text(json.dumps({"items": [{"name": "Big Mac"}]}))
+    remote = "vlm: {local: false, remote: {urls: ['http://gpu-box:8000/v1'], model: m}}\n"
+    assert check(remote + "models: {vlm: nosuch}\nmenu: {file: menu.json}\n") == (0, "")
