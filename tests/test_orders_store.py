@@ -70,6 +70,25 @@ async def test_a_cancelled_order_does_not_come_back_by_what_was_under_way():
     assert await store.put(order(version=0, items="y")) is Put.TOMBSTONED
 
 
+@pytest.mark.parametrize("version", [0, 1])
+async def test_what_is_sent_without_a_version_brings_no_cancelled_order_back(version):
+    store = OrderStore()
+    await store.put(order(version=version))
+    assert await store.put(order(version=0, state="cancelled")) is Put.UPDATED
+    assert await store.put(order(version=0)) is Put.TOMBSTONED
+    assert await store.put(order(version=0, state="cancelled")) is Put.UNCHANGED
+    assert store.get("till", "1").state == "cancelled"
+    await store.put(order("2"))
+    await store.cancel("till", "2", 1)
+    assert await store.put(order("2", version=0)) is Put.TOMBSTONED
+    assert await store.put(order("2", version=2)) is Put.UPDATED
+    # A till that is asked says what is, and a file shows it.
+    assert (await store.put_all([order(version=0)]))[Put.UPDATED] == 1
+    await store.cancel("till", "1", 9)
+    await store.take("file", [order(version=0)])
+    assert store.get("till", "1").state == "open"
+
+
 async def test_an_order_cancelled_before_it_came_stays_cancelled():
     store = OrderStore()
     assert await store.cancel("till", "1", 2) is Put.TOMBSTONED
@@ -306,6 +325,20 @@ class Till(RuleBasedStateMachine):
             self.meant[order_id] = content
         if again:
             assert now(self.store.put(content)) in (Put.UNCHANGED, Put.STALE, Put.TOMBSTONED)
+
+    @rule(order_id=ids, items=st.sampled_from("xyz"), state=st.sampled_from(["open", "cancelled"]))
+    def put_without_a_version(self, order_id, items, state):
+        content = order(order_id, 0, items, state=state)
+        known = self.meant.get(order_id)
+        version = 1 if known is None else known.version + 1
+        put = now(self.store.put(content))
+        if known is not None and replace(content, version=known.version) == known:
+            assert put is Put.UNCHANGED
+        elif known is not None and known.state == "cancelled":
+            assert put is Put.TOMBSTONED
+        else:
+            assert put is (Put.CREATED if known is None else Put.UPDATED)
+            self.meant[order_id] = replace(content, version=version)
 
     @rule(order_id=ids, version=versions)
     def put_with_other_contents(self, order_id, version):
