@@ -240,20 +240,20 @@ class OrderStore:
         key = (order.source, order.order_id)
         kept = self._kept.get(key)
         if kept is None:
-            await self._accept(replace(order, version=order.version or 1), feed, must_keep=pushed)
+            await self._accept(replace(order, version=order.version or 1), feed, must_keep=must_keep)
             return Put.CREATED
         known = kept.order
         same = replace(order, version=known.version) == known
         if same and order.version in (0, known.version):
             if feed is None:
-                await self._keep_again(kept, must_keep=pushed)
+                await self._keep_again(kept, must_keep=must_keep)
             self._revive(key, kept, feed)
             return Put.UNCHANGED
         if known.state == "cancelled" and must_keep and feed is None and not order.version:
             return Put.TOMBSTONED  # it is not told again, and when it was sent nobody knows
         version = order.version or known.version + 1
         if version > known.version and known.version != FOR_GOOD:
-            await self._accept(replace(order, version=version), feed, must_keep=pushed)
+            await self._accept(replace(order, version=version), feed, must_keep=must_keep)
             return Put.UPDATED
         if known.state == "cancelled":
             return Put.TOMBSTONED
@@ -262,7 +262,7 @@ class OrderStore:
         return Put.STALE
 
     async def _accept(self, order: Order, feed: str | None, *, must_keep: bool) -> None:
-        place = NOWHERE if feed is not None else await self._written(order, must_keep=pushed)
+        place = NOWHERE if feed is not None else await self._written(order, must_keep=must_keep)
         self._keep_order(order, feed, self._clock(), place)
         for changes in self._watchers:
             changes.add(order)
@@ -270,7 +270,7 @@ class OrderStore:
     async def _keep_again(self, kept: _Kept, *, must_keep: bool) -> None:
         """An order that is known just so may be nowhere, or where orders are not kept any more."""
         if kept.place != self.place():
-            kept.place = await self._written(kept.order, must_keep=pushed)
+            kept.place = await self._written(kept.order, must_keep=must_keep)
 
     async def _written(self, order: Order, *, must_keep: bool) -> int:
         """Where an order is kept from now on."""
