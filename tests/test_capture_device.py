@@ -109,11 +109,19 @@ def test_a_camera_that_is_pulled_out(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_pipeline_where_opencv_has_no_gstreamer(capfd: pytest.CaptureFixture[str]) -> None:
     error = failure(DeviceSource("videotestsrc ! fakesink", "drive-1"))
-    if cv2.CAP_GSTREAMER in cv2.videoio_registry.getBackends():
-        assert error.code == "bad_stream"
+    if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        assert error.code == "bad_pipeline"
     else:
         assert error.code == "unsupported_codec"
-        assert "GStreamer" in error.message
+        assert "built without GStreamer" in error.message
+    capfd.readouterr()
+
+
+def test_a_pipeline_that_does_not_start(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(cv2.videoio_registry, "hasBackend", lambda _: True)
+    error = failure(DeviceSource("nosuchsrc ! appsink", "drive-1"))
+    assert error.code == "bad_pipeline"
+    assert "gst-launch-1.0" in REMEDIES[error.code]
     capfd.readouterr()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import ports
 from orderacc.capture import REMEDIES, SourceStats, StreamInfo, StreamSource, VideoFileSource
+from orderacc.capture.failures import UNKNOWN
 from orderacc.capture.probing import Probe, probe, probe_each
 from orderacc.cli import main
 from orderacc.cli.probe import _hints, _station_of
@@ -247,6 +248,37 @@ def test_a_driver_that_hangs_keeps_nobody(tmp_path):
     stuck.forever.set()
     assert found[0].error.code == "timeout"
     assert found[1].picture is not None
+
+
+class Crashing(Stuck):
+    """Fails as drivers do, with more in its message than anybody should see."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def frames(self):
+        raise self.error
+        yield
+
+
+def test_a_driver_that_crashes_is_told_of_like_any_failure(run, monkeypatch, tmp_path, capsys):
+    crash = cv2.error(f"OpenCV: cannot read rtsp://admin:{PASSWORD}@10.0.0.7/1")
+    found = probe_each([Crashing(crash), VideoFileSource(write_video(tmp_path / "a.mp4"), "fine")], seconds=1)
+    assert found[1].picture is not None
+    assert found[0].error.code == "source_crashed"
+    assert "OpenCV: cannot read rtsp://" in found[0].error.message
+    assert PASSWORD not in found[0].error.message
+    assert found[0].error.__context__ is None
+    assert capsys.readouterr().err == ""
+    for error, code, remedy in (
+        (crash, "source_crashed", REMEDIES["source_crashed"]),
+        (SourceError("no", code="of_a_plugin"), "of_a_plugin", UNKNOWN),
+    ):
+        monkeypatch.setattr(VideoFileSource, "frames", Crashing(error).frames)
+        status, out, err = run(tmp_path / "a.mp4")
+        assert (status, err) == (1, "")
+        assert out.splitlines()[1].startswith(f"  {code}: ")
+        assert out.splitlines()[-1] == f"  {remedy}"
 
 
 def test_a_short_video_has_a_rate_too(tmp_path):

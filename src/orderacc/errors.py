@@ -94,8 +94,7 @@ class SourceError(OrderAccError):
     """A camera or video cannot be opened or read.
 
     Codes: `unauthorized`, `not_found`, `refused`, `unreachable`, `timeout`, `stalled`, `end_of_stream`, `bad_stream`,
-    `no_keyframe`,
-    `unsupported_codec`.
+    `no_keyframe`, `unsupported_codec`, `bad_pipeline`, `source_crashed`.
     """
 
     default_code = "bad_stream"

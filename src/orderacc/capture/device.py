@@ -133,7 +133,8 @@ class DeviceSource:
     def _open_pipeline(self, pipeline: str) -> cv2.VideoCapture:
         import cv2
 
-        if cv2.CAP_GSTREAMER not in cv2.videoio_registry.getBackends():
+        # The list of backends names GStreamer wherever its plugin could be put.
+        if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
             raise SourceError(
                 "this OpenCV was built without GStreamer: install one that was built with it, or use the camera's v4l2 "
                 "device",
@@ -143,7 +144,7 @@ class DeviceSource:
         if camera.isOpened():
             return camera
         camera.release()
-        raise SourceError("the GStreamer pipeline does not start; try it with gst-launch-1.0", code="bad_stream")
+        raise SourceError("the GStreamer pipeline does not start", code="bad_pipeline")
 
     def _retrieve(self, camera: cv2.VideoCapture) -> Image:
         import cv2

@@ -37,11 +37,18 @@ REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         "no_keyframe": "The camera sends video, but keyframes (also called I-frames) are too far apart to begin with: "
         "choose one every 1 or 2 s in the camera, without H.264+, H.265+ or a smart codec; or raise "
         "`capture.first_frame_timeout` beyond their distance.",
+        "bad_pipeline": "Try the GStreamer pipeline with gst-launch-1.0, `fakesink` in place of `appsink`: it says "
+        "which element is missing, misspelt or cannot have the camera. Here it must end in `appsink`.",
         "unsupported_codec": "This build cannot decode what the camera sends: choose H.264 or H.265 in the camera. "
         "GStreamer pipelines need an OpenCV built with GStreamer.",
+        "source_crashed": "A driver or library failed in a way nobody foresaw: look whether it is up to date, and "
+        "report the message.",
     }
 )
 """What a person can do, for every code of `SourceError`."""
+
+UNKNOWN: Final = "Look at the message, and at the log around it."
+"""What a person can do about any other code."""
 
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 """Schemes of streams and the ports they mean when the address names none."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from orderacc.capture.policy import CapturePolicy
 from orderacc.errors import SourceError
+from orderacc.telemetry import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +93,8 @@ def probe(source: FrameSource, seconds: float) -> Probe:
                     break
     except SourceError as failure:
         error = failure
+    except Exception as crash:  # noqa: BLE001  one bad driver must not hide what the others show
+        error = SourceError(redact_text(f"{type(crash).__name__}: {crash}"), code="source_crashed")
     fps = (last[1] - first[1]) / (last[0] - first[0]) if last[0] > first[0] else None
     return Probe(_info(source), frames, fps, picture, error)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orderacc.capture import CapturePolicy, FrameSource
     from orderacc.capture.probing import Probe
     from orderacc.config import StationConfig
+    from orderacc.errors import SourceError
 
 app = typer.Typer()
 
@@ -141,7 +142,6 @@ def _saved(found: Probe, name: str, folder: Path) -> Path | None:
 
 def _report(station: StationConfig, found: Probe, picture: Path | None) -> dict[str, Any]:
     """What is said about a source, as `--json` says it."""
-    from orderacc.capture import REMEDIES
     from orderacc.perception.picture import look_once
 
     info, image, error = found.info, found.picture, found.error
@@ -162,8 +162,15 @@ def _report(station: StationConfig, found: Probe, picture: Path | None) -> dict[
         "picture": str(picture) if picture else None,
         "warnings": [str(wrong)] if wrong else [],
         "hints": list(_hints(station, found)),
-        "error": {"code": error.code, "message": error.message, "remedy": REMEDIES[error.code]} if error else None,
+        "error": _failure(error) if error else None,
     }
+
+
+def _failure(error: SourceError) -> dict[str, str]:
+    from orderacc.capture import REMEDIES
+    from orderacc.capture.failures import UNKNOWN
+
+    return {"code": error.code, "message": error.message, "remedy": REMEDIES.get(error.code, UNKNOWN)}
 
 
 def _hints(station: StationConfig, found: Probe) -> Iterator[str]:
