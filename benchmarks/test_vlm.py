@@ -152,7 +152,7 @@ def test_batches_against_one_at_a_time(threads, question, benchmark):
         cpu = statistics.median(alone[0] / batched[0] for batched, alone in rounds)
         speeds = [16 / statistics.median(one[side][1] for one in rounds) for side in (0, 1)]
         print(f"{menu:8} {rounds[0][0][2]:6.0f} {count:7} {speeds[0]:11.1f} {speeds[1]:8.1f} {wall:13.2f} {cpu:7.2f}")
-    assert statistics.median(a[0] / b[0] for b, a in figures["demo", 8]) > 1.2
+    assert statistics.median(a[0] / b[0] for b, a in figures["demo", 8]) > 1.25
 
 
 @pytest.mark.parametrize("way", ["three frames", "adaptive"])
@@ -216,7 +216,9 @@ def test_the_whole_daemon_against_the_bare_model(runtime, playback, tmp_path, wa
         print(f"by {name}: {minute:6.0f} orders a minute; of the bare model: {best[name]:.3f} ({each})")
     assert len(verdicts) == STATIONS * ORDERS
     assert not any(verdict.status == "undetermined" for verdict in verdicts)
-    assert best["CPU"] > 0.8
+    # 0.95 and 0.90 are meant; the rounds of a busy machine differ by a few hundredths.
+    assert best["CPU"] > 0.92
+    assert best["wall"] > 0.9
 
 
 def test_time_from_order_end_to_verdict(runtime, recorded, question, benchmark):
@@ -251,7 +253,8 @@ def test_time_from_order_end_to_verdict(runtime, recorded, question, benchmark):
             f"{name:10} {len(own)} orders, end to verdict p50 {p50:.1f} ms, p99 {p99:.1f} ms; "
             f"p50 / bare {p50 / latency:.2f}"
         )
-    assert np.percentile(waits["early look"], 50) < latency
+    assert np.percentile(waits["early look"], 50) <= 0.25 * latency
+    assert np.percentile(waits["without"], 50) <= latency + 50
 
 
 @pytest.mark.parametrize("load", [0.7, 1.3])
@@ -308,6 +311,8 @@ def test_fairness_to_seven_quiet_stations(runtime, question, load, benchmark):
         f"{p99['even']:.0f} ms: {p99['uneven'] / p99['even']:.2f}"
     )
     assert shares[1:].min() > 0.95
+    assert load > 1 or jain >= 0.98
+    assert load > 1 or p99["uneven"] <= 1.25 * p99["even"]
 
 
 def test_event_loop_lag_while_batches_run(runtime, question, benchmark):
@@ -342,3 +347,6 @@ def test_event_loop_lag_while_batches_run(runtime, question, benchmark):
     for name, snapshots in figures.items():
         p50, p99 = (statistics.median(getattr(one, which) for one in snapshots) for which in ("p50_ms", "p99_ms"))
         print(f"{name:18} {p50:9.2f} {p99:8.2f} {max(one.max_ms for one in snapshots):8.2f}")
+    p99 = {name: statistics.median(one.p99_ms for one in snapshots) for name, snapshots in figures.items()}
+    assert p99["batches"] <= p99["idle"] + 10
+    assert max(one.max_ms for one in figures["batches"]) <= 100

@@ -13,14 +13,18 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from chat_servers import completion, good, saying, silent, staged
+from chat_servers import completion, saying, silent, staged
 from orderacc.capture import Delivery, FrameReader
 from orderacc.config import JudgingConfig
+from orderacc.domain.detections import Box, Detection
+from orderacc.domain.evidence import Candidate, Evidence
+from orderacc.domain.frames import Frame
 from orderacc.domain.menus import Menu
+from orderacc.domain.orders import Item
 from orderacc.domain.verdicts import ModelVersions
-from orderacc.errors import EngineError
 from orderacc.orders import FixedOrders
 from orderacc.selection.visits import StationTracker
+from orderacc.service.asking import AskPolicy
 from orderacc.service.engines import VlmSetup
 from orderacc.service.judging import JudgeSettings, OrderJudge
 from orderacc.service.pipeline import Pipeline
@@ -29,7 +33,6 @@ from orderacc.simulator.menu import DEMO_ITEMS, NAMES
 from orderacc.simulator.random_script import random_script
 from orderacc.testing import BlankSource, PerfectObserver, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
-from orderacc.vlm.engine import VlmRequest
 from orderacc.vlm.openai import OpenAiEngine
 from orderacc.vlm.prompt import format_answer
 from orderacc.vlm.seat import EnginePolicy, EngineSeat, Role
@@ -127,29 +130,56 @@ async def test_an_answer_that_says_nothing_is_no_empty_bag(text: str) -> None:
     assert not {one.status for one in given} & {"accurate"}
 
 
+async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answers, at the limit of what is waited for."""
+    await anyio.sleep(0.15)
+    return await burger(request, body)
+
+
+async def dies(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Begins to answer and is gone."""
+    del body
+    reply = web.StreamResponse(headers={"Content-Length": "1000"})
+    await reply.prepare(request)
+    await reply.write(b'{"choices": [{')
+    assert request.transport is not None
+    request.transport.close()
+    return reply
+
+
+async def burger(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answers as it should: there is a burger."""
+    del request, body
+    return web.json_response(completion(BURGER))
+
+
+BURGER = format_answer({"Burger": 1}, NAMES)
+PAID = {"right": [Item("Burger")], "wrong": [Item("Burger"), Item("Cola")]}
+
+
 async def test_200_trials_of_servers_that_fail_at_random() -> None:
-    """Two servers and a model at home behind one batcher, every call at the mercy of chance."""
-    outcomes: Counter[str] = Counter()
+    """Two servers and a model at home behind one batcher, every call at the mercy of chance; an order right, one wrong."""
+    outcomes: Counter[tuple[str, str, str | None]] = Counter()
     room = anyio.CapacityLimiter(20)
     async with anyio.create_task_group() as group:
         for seed in range(200):
             group.start_soon(trial, seed, room, outcomes)
     print(dict(outcomes))
-    assert sum(outcomes.values()) == 200 * 6
-    assert outcomes["answer"] > 300
-    assert set(outcomes) <= {
-        *("answer", "busy", "unreachable", "timeout", "bad_answer", "engine_failed", "unauthorized", "not_found"),
-        *("circuit_open", "refused", "deadline"),
-    }
+    assert sum(outcomes.values()) == 200 * len(PAID)
+    assert outcomes["right", "accurate", None] > 50
+    assert outcomes["wrong", "inaccurate", None] > 50
+    assert {status for order, status, _ in outcomes if order == "wrong"} <= {"inaccurate", "unsure", "undetermined"}
+    failed = {reason for _, status, reason in outcomes if status == "undetermined"}
+    assert failed == {"engine_failed"}
 
 
-async def trial(seed: int, room: anyio.CapacityLimiter, outcomes: Counter[str]) -> None:
+async def trial(seed: int, room: anyio.CapacityLimiter, outcomes: Counter[tuple[str, str, str | None]]) -> None:
     chance = Random(seed)
     share = chance.random()
+    faults = [*FAULTS.values(), slow, dies]
 
     async def moody(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        fault = FAULTS[chance.choice(list(FAULTS))] if chance.random() < share else good
-        return await fault(request, body)
+        return await (chance.choice(faults) if chance.random() < share else burger)(request, body)
 
     async with room, staged(moody) as one, staged(moody) as two:
         setting = setup(one.url, two.url, retries=1, timeout_sec=0.2)
@@ -157,25 +187,28 @@ async def trial(seed: int, room: anyio.CapacityLimiter, outcomes: Counter[str]) 
         assert isinstance(there, OpenAiEngine)
         seats = [EngineSeat(there, max_batch_size=1, parallel=3)]
         if chance.random() < 0.5:
-            seats.append(EngineSeat(StagedEngine(lambda _: '{"items":[]}', name="home"), Role.FAIL_OVER))
+            seats.append(EngineSeat(StagedEngine(lambda _: BURGER, name="home"), Role.FAIL_OVER))
         batcher = VlmBatcher(seats, policy=EnginePolicy(breaker_cooldown_sec=0.1))
+        judge = OrderJudge(batcher, MENU, JudgeSettings((56, 56), deadline=30.0), ModelVersions())
         async with anyio.create_task_group() as group:
             await group.start(lambda *, task_status: batcher.run(task_status=task_status))
             with anyio.fail_after(60):
-                async with anyio.create_task_group() as askers:
-                    for number in range(6):
-                        askers.start_soon(ask, batcher, f"{seed}/{number}", outcomes)
+                async with anyio.create_task_group() as orders:
+                    for number in PAID:
+                        orders.start_soon(judged, judge, seed, number, outcomes)
             group.cancel_scope.cancel()
         counted = batcher.statistics()
         assert (counted.waiting, counted.in_flight) == (0, 0)
         await batcher.aclose()
 
 
-async def ask(batcher: VlmBatcher, name: str, outcomes: Counter[str]) -> None:
-    request = VlmRequest(name, np.zeros((28, 28, 3), np.uint8), "What?", deadline=time.monotonic() + 30)
-    try:
-        answer = await batcher.ask(request)
-        assert (answer.request_id, answer.text) == (name, '{"items":[]}')
-        outcomes["answer"] += 1
-    except EngineError as error:
-        outcomes[error.code] += 1
+async def judged(judge: OrderJudge, seed: int, number: str, outcomes: Counter[tuple[str, str, str | None]]) -> None:
+    """One order of three frames, in each of which the detector sees a burger."""
+    box, image = Detection("burger", 0.9, Box(10, 10, 30, 40)), np.zeros((60, 60, 3), np.uint8)
+    frames = tuple(Candidate(Frame("counter", index, index * 2.0, image), (box,), 1.0) for index in range(3))
+    evidence = Evidence(f"{seed}/{number}", "counter", number, None, frames, 0.0, 6.0, "empty")
+    policy = AskPolicy(adaptive=seed % 2 == 0, hurried=True)
+    verdict = await judge.judge(evidence, FixedOrders(PAID), RECORDING_EPOCH, time.monotonic(), policy=policy)
+    if verdict.status == "accurate":
+        assert verdict.vlm_calls
+    outcomes[number, verdict.status, verdict.reason] += 1
