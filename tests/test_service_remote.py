@@ -157,8 +157,17 @@ BURGER = format_answer({"Burger": 1}, NAMES)
 PAID = {"right": [Item("Burger")], "wrong": [Item("Burger"), Item("Cola")]}
 
 
+async def test_a_slow_server_has_its_own_time_and_not_the_local_models() -> None:
+    async with staged(slow) as server:
+        remote = {"urls": [server.url], "model": "demo-vlm"}
+        vlm = {"local": False, "remote": remote, "hang_after_sec": 0.01}
+        given = await verdicts(VlmSetup.load(JudgingConfig.model_validate({"vlm": vlm}), MENU))
+    assert len(given) == len(SCRIPT.orders)
+    assert "engine_failed" not in {one.reason for one in given}
+
+
 async def test_200_trials_of_servers_that_fail_at_random() -> None:
-    """Two servers and a model at home behind one batcher, every call at the mercy of chance; an order right, one wrong."""
+    """Two servers and a model at home behind one batcher, every call at the mercy of chance; one order is right."""
     outcomes: Counter[tuple[str, str, str | None]] = Counter()
     room = anyio.CapacityLimiter(20)
     async with anyio.create_task_group() as group:
