@@ -83,6 +83,20 @@ def test_some_model_there_must_be(tmp_path: Path) -> None:
     assert messages(tmp_path, local=False) == [("vlm.remote", "is required when local is false")]
 
 
+@pytest.mark.parametrize("vlm", [{"deadline_sec": 45}, {"deadline_sec": 60, "hang_after_sec": 60.5}])
+def test_a_watchdog_that_comes_too_late_is_a_mistake(tmp_path: Path, vlm: dict[str, float]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(tmp_path, **vlm), environment={})
+    (found,) = caught.value.findings
+    assert (found.path, found.line) == ("vlm.hang_after_sec", 1)
+    assert "should be less than deadline_sec" in found.message
+
+
+def test_a_watchdog_nobody_waits_for_is_none(tmp_path: Path) -> None:
+    load_config(written(tmp_path, deadline_sec=None, hang_after_sec=600), environment={})
+    load_config(written(tmp_path, deadline_sec=20, local=False, remote={"urls": [URL], "model": "m"}), environment={})
+
+
 class TestServe:
     def run(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
         with pytest.raises(SystemExit) as caught:

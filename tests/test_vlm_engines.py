@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import anyio
 import numpy as np
 import pytest
 
+from orderacc.config import VlmConfig
 from orderacc.errors import EngineError, ModelError
 from orderacc.testing import EngineFault, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
@@ -262,6 +264,33 @@ async def test_a_hung_engine_is_replaced_and_nobody_notices_more_than_a_wait() -
         hung.release()
         await anyio.wait_all_tasks_blocked()
         assert askers.outcomes == {name: name for name in "abc"}
+
+
+async def test_by_default_what_an_engine_hangs_on_is_answered_elsewhere_before_its_deadline() -> None:
+    defaults, sooner = VlmConfig(), 40  # times as fast
+    assert defaults.deadline_sec is not None
+    assert EnginePolicy().hang_after_sec == defaults.hang_after_sec < defaults.deadline_sec / 2
+    patience, policy = defaults.deadline_sec / sooner, EnginePolicy(hang_after_sec=defaults.hang_after_sec / sooner)
+    local, remote = engine("local", lambda _: EngineFault.HANG), engine("remote")
+    async with serving([EngineSeat(local), EngineSeat(remote, role=Role.FAIL_OVER)], policy=policy) as askers:
+        await askers.ask(*(request(name, deadline=time.monotonic() + patience) for name in "abc"))
+        await anyio.sleep(policy.hang_after_sec / 2)
+        await askers.ask(*(request(name, deadline=time.monotonic() + patience) for name in "def"))
+        await until(lambda: len(askers.outcomes) == 6)
+        assert askers.outcomes == {name: name for name in "abcdef"}
+        local.release()
+
+
+async def test_a_remote_engine_that_is_slow_with_one_question_keeps_the_others() -> None:
+    slow = Gated("remote")
+    seat = EngineSeat(slow, max_batch_size=1, parallel=2, watched=False)
+    async with serving([seat], policy=replace(QUICK, hang_after_sec=0.01)) as askers:
+        await askers.ask("a", "b")
+        await anyio.sleep(0.1)
+        slow.open()
+        await until(lambda: len(askers.outcomes) == 2)
+        assert askers.outcomes == {"a": "a", "b": "b"}
+        assert [one.hung for one in askers.batcher.statistics().engines] == [0]
 
 
 async def test_what_hangs_every_engine_fails_alone() -> None:

@@ -113,8 +113,9 @@ class VlmConfig(Section):
     deadline_sec: Interval | None = 120.0
     """An answer about a live camera's order that takes longer, waiting included, is not wanted any more; `null` waits
     for ever."""
-    hang_after_sec: Interval = 180.0
-    """A call of the model that takes longer is given up and the model loaded anew. The slowest batch must take less."""
+    hang_after_sec: Annotated[Interval, Field(validate_default=True)] = 45.0
+    """A call of the local model that takes longer is given up and the model loaded anew; what it held is asked again:
+    keep it well below half of `deadline_sec`. The slowest batch must take less. The remote one has `timeout_sec`."""
     circuit_breaker_threshold: Annotated[int, Field(ge=1, le=1000)] = 3
     """Failures within `circuit_breaker_window_sec` after which a model rests."""
     circuit_breaker_window_sec: Interval = 60.0
@@ -128,3 +129,16 @@ class VlmConfig(Section):
         if remote is None and info.data.get("local") is False:
             raise PydanticCustomError("no_vlm", "is required when local is false")
         return remote
+
+    @field_validator("hang_after_sec")
+    @classmethod
+    def _in_time_to_ask_again(cls, seconds: float, info: ValidationInfo) -> float:
+        deadline = info.data.get("deadline_sec")
+        if info.data.get("local") and deadline is not None and seconds >= deadline:
+            raise PydanticCustomError(
+                "hangs_too_long",
+                "should be less than deadline_sec, not {seconds} of {deadline} seconds: "
+                "nobody would be left to ask another model for",
+                {"seconds": f"{seconds:g}", "deadline": f"{deadline:g}"},
+            )
+        return seconds

@@ -138,4 +138,5 @@ def _remote_seat(config: VlmConfig, remote: RemoteVlmConfig, menu: Menu) -> Engi
         make_engine=make_engine,
         max_batch_size=1,
         parallel=remote.max_in_flight,
+        watched=False,
     )

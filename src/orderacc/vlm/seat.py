@@ -34,7 +34,7 @@ class EnginePolicy:
         breaker_cooldown_sec: How long it rests before one request is tried on it.
     """
 
-    hang_after_sec: float = 180.0
+    hang_after_sec: float = 45.0
     breaker_threshold: int = 3
     breaker_window_sec: float = 60.0
     breaker_cooldown_sec: float = 10.0
@@ -50,6 +50,8 @@ class EngineSeat:
         make_engine: Makes another one in the place of one that hung or closed; without it such an engine is gone.
         max_batch_size: Most requests in one call; None for the batcher's.
         parallel: Calls it takes at a time: 1 for an engine that works on one batch, more for one that does not mind.
+        watched: Whether a call that takes too long is given up: not those of an engine that keeps times of its own, and
+            has other calls under way.
     """
 
     engine: VlmEngine
@@ -57,3 +59,4 @@ class EngineSeat:
     make_engine: Callable[[], Awaitable[VlmEngine]] | None = None
     max_batch_size: int | None = None
     parallel: int = 1
+    watched: bool = True

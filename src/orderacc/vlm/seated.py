@@ -88,6 +88,7 @@ class SeatedEngine:
         self._make_engine = seat.make_engine
         self._engine: VlmEngine | None = seat.engine
         self._policy = policy
+        self._hang_after_sec = policy.hang_after_sec if seat.watched else math.inf
         self._audience = audience
         self._rng = rng
         self._breaker = self._new_breaker()
@@ -200,15 +201,15 @@ class SeatedEngine:
         # A task of its own, because an engine that hangs may not react to being cancelled either.
         call = asyncio.ensure_future(calling())
         try:
-            with anyio.move_on_after(self._policy.hang_after_sec):
+            with anyio.move_on_after(self._hang_after_sec):
                 await over.wait()
         finally:
             if not over.is_set():
                 call.add_done_callback(_heard)
                 call.cancel()
         if not over.is_set():
-            seconds = self._policy.hang_after_sec
-            raise EngineError(f"the engine {self.name} did not answer within {seconds:g} s", code="engine_hung")
+            message = f"the engine {self.name} did not answer within {self._hang_after_sec:g} s"
+            raise EngineError(message, code="engine_hung")
         if call.cancelled():
             raise EngineError(f"the engine {self.name} dropped {len(requests)} requests")
         error = call.exception()
