@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import anyio
 import pytest
 
 from orderacc import replay
+from orderacc.models.store import SHIPPED_ROOT
 from orderacc.simulator.random_script import random_script
 from orderacc.simulator.scoring import score
 from orderacc.simulator.video import record
@@ -44,17 +46,25 @@ def test_simulate_writes_the_same_video_for_the_same_seed(tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_try_judges_a_recorded_video(counter):
+def test_try_judges_a_recorded_video_with_the_models_and_the_menu_of_a_configuration(counter, tmp_path):
+    mine = shutil.copytree(SHIPPED_ROOT / "demo-vlm", tmp_path / "mine")
+    manifest = json.loads((mine / "orderacc.json").read_text())
+    (mine / "orderacc.json").write_text(json.dumps({**manifest, "id": "mine"}))
+    stations = tmp_path / "stations.yaml"
+    stations.write_text(
+        "stations: [{id: drive-1, source: {type: simulator}}]\n"
+        f"menu: {{file: {counter / 'inventory.json'}}}\nmodels: {{vlm: ./mine}}\n"
+    )
     done = orderacc(
-        "try", counter / "station.mp4", "--orders", counter / "orders.json",
-        "--inventory", counter / "inventory.json", "--json",
-    )  # fmt: skip
+        "try", counter / "station.mp4", "--orders", counter / "orders.json", "--stations", stations, "--json"
+    )
     assert done.returncode == 0, done.stderr
     verdicts = [json.loads(line) for line in done.stdout.splitlines()]
     truth = json.loads((counter / "truth.json").read_text())
     assert [verdict["slip_text"] for verdict in verdicts] == [order["slip_text"] for order in truth["orders"]]
     assert all(1 <= verdict["vlm_calls"] <= 3 for verdict in verdicts)
     assert all(verdict["models"]["detector"].startswith("demo-detector@") for verdict in verdicts)
+    assert all(verdict["models"]["vlm"].startswith("mine@") for verdict in verdicts)
 
 
 def test_replaying_at_any_speed_gives_the_same_verdicts_from_the_same_frames(counter):
@@ -108,6 +118,18 @@ def test_a_menu_the_demo_model_does_not_know_is_refused_with_the_way_out(counter
     assert "menu_unknown" in done.stderr
     assert "Bulgogi Bowl" in done.stderr
     assert "orderacc models fetch" in done.stderr
+    assert "`--stations`" in done.stderr
+
+
+def test_try_takes_menu_and_models_from_a_configuration_and_the_environment(counter, tmp_path):
+    (tmp_path / "menu.json").write_text('{"items": [{"name": "Bulgogi Bowl"}]}')
+    stations = tmp_path / "stations.yaml"
+    stations.write_text("stations: [{id: a, source: {type: simulator}}]\nmenu: {file: menu.json}\n")
+    video = ("try", counter / "station.mp4", "--orders", counter / "orders.json")
+    done = orderacc(*video, "--stations", stations)
+    assert (done.returncode, "not: Bulgogi Bowl" in done.stderr) == (1, True)
+    done = orderacc(*video, env={**os.environ, "ORDERACC_MODELS__VLM": "nosuch"})
+    assert (done.returncode, "no model or folder 'nosuch'" in done.stderr) == (1, True)
 
 
 def test_demo_compares_itself_with_the_truth():

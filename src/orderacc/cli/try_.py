@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from orderacc.config import JudgingConfig
     from orderacc.domain.verdicts import Verdict
 
 app = typer.Typer()
@@ -24,28 +25,45 @@ def try_video(
         typer.Option(help='POS orders: {"384": [{"name": "Burger", "quantity": 1}]}.', exists=True, dir_okay=False),
     ],
     inventory: Annotated[
-        Path | None, typer.Option(help="The menu; the demo menu when left out.", exists=True, dir_okay=False)
+        Path | None,
+        typer.Option(
+            help="The menu; that of --stations, or the demo menu, when left out.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    stations: Annotated[
+        Path | None,
+        typer.Option(
+            help="A configuration to take models, settings of judging and the menu from.", exists=True, dir_okay=False
+        ),
     ] = None,
     fps: Annotated[float, typer.Option(help="Frames looked at per second of video.", min=1, max=60)] = 10,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per verdict and line.")] = False,
 ) -> None:
     """Judge every order in a recorded video.
 
-    Example: orderacc try counter/station.mp4 --orders counter/orders.json --inventory counter/inventory.json
+    Examples:
+      orderacc try counter/station.mp4 --orders counter/orders.json --inventory counter/inventory.json
+      orderacc try counter/station.mp4 --orders counter/orders.json --stations stations.yaml
     """
     import anyio
     from rich.console import Console
 
     from orderacc.cli.verdicts import verdict_table
+    from orderacc.config import Config, load_config, load_judging
     from orderacc.telemetry import configure_logs
 
     configure_logs("console", level="warning")
-    verdicts = anyio.run(_judge, video, orders, inventory, fps, json)
+    config = load_config(stations) if stations else load_judging()
+    if inventory is None and isinstance(config, Config) and config.menu:
+        inventory = config.menu.file
+    verdicts = anyio.run(_judge, video, orders, inventory, config, fps, json)
     if not json:
         Console().print(verdict_table(verdicts))
 
 
-async def _judge(video: Path, orders: Path, inventory: Path | None, fps: float, as_json: bool) -> list[Verdict]:
+async def _judge(
+    video: Path, orders: Path, inventory: Path | None, config: JudgingConfig, fps: float, as_json: bool
+) -> list[Verdict]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -63,6 +81,7 @@ async def _judge(video: Path, orders: Path, inventory: Path | None, fps: float, 
             video,
             orders=orders,
             inventory=inventory,
+            config=config,
             station_id=video.stem,
             fps=fps,
             progress=lambda at: bar.update(task, completed=at),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orderacc.config.api import ApiConfig, CameraRulesConfig, TlsConfig
-from orderacc.config.load import finding_in, json_schema, load_config
+from orderacc.config.load import finding_in, json_schema, load_config, load_judging
 from orderacc.config.notify import MqttConfig, NotifyConfig, WebhookConfig
 from orderacc.config.orders import OrdersConfig, PollConfig, StationOrdersConfig
 from orderacc.config.scaling import ScalingConfig
@@ -72,4 +72,5 @@ __all__ = [
     "finding_in",
     "json_schema",
     "load_config",
+    "load_judging",
 ]

@@ -6,22 +6,24 @@ import os
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from orderacc.config.messages import did_you_mean, explain, without_tags
 from orderacc.config.references import resolve
-from orderacc.config.schema import Config
+from orderacc.config.schema import Config, JudgingConfig
 from orderacc.config.streaming import ENVIRONMENT
-from orderacc.documents import FieldPath, read_document
+from orderacc.documents import FieldPath, dotted, read_document
 from orderacc.errors import ConfigError, Finding
 from orderacc.telemetry.redaction import redact_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from orderacc.documents import Document
+
+AnyConfig = TypeVar("AnyConfig", bound=JudgingConfig)
 
 PREFIX: Final = "ORDERACC_"
 
@@ -49,13 +51,41 @@ def load_config(path: Path | str, *, environment: Mapping[str, str] | None = Non
     if not isinstance(document.data, dict):
         raise ConfigError([document.finding((), "should be a table with the key stations")])
     variables = os.environ if environment is None else environment
+    return _load(Config, document.data, variables, Path(path).absolute().parent, document.finding)
+
+
+def load_judging(*, environment: Mapping[str, str] | None = None) -> JudgingConfig:
+    """Judging as the environment alone has it, for recordings without a stations.yaml.
+
+    Relative paths are relative to the working directory; variables about anything else are left aside.
+
+    Args:
+        environment: As for `load_config`.
+
+    Raises:
+        ConfigError: With everything that is wrong.
+    """
+    variables = os.environ if environment is None else environment
+    return _load(
+        JudgingConfig, {}, variables, Path.cwd(), lambda at, what: Finding("environment", 0, 0, dotted(at), what)
+    )
+
+
+def _load(
+    kind: type[AnyConfig],
+    data: dict[str, Any],
+    variables: Mapping[str, str],
+    base: Path,
+    find: Callable[[FieldPath, str], Finding],
+) -> AnyConfig:
+    """Check a table, the environment laid over it. `find` says where in it something is."""
     findings: list[Finding] = []
-    overrides = list(_overrides(variables, document.data, findings))
-    written = _overlaid(document.data, overrides)
+    overrides = [over for over in _overrides(variables, data, findings) if over.path[0] in kind.model_fields]
+    written = _overlaid(data, overrides)
     sources: dict[FieldPath, str] = {override.path: override.name for override in overrides}
 
     def complain(place: FieldPath, message: str) -> None:
-        finding = Finding(sources[place], 0, 0, "", message) if place in sources else document.finding(place, message)
+        finding = Finding(sources[place], 0, 0, "", message) if place in sources else find(place, message)
         findings.append(_masked(finding))
 
     unresolved: set[FieldPath] = set()
@@ -64,13 +94,12 @@ def load_config(path: Path | str, *, environment: Mapping[str, str] | None = Non
         unresolved.add(place)
         complain(place, message)
 
-    base = Path(path).absolute().parent
     resolved = resolve(written, base, variables, complain_of_reference)
     for place, message in _station_mistakes(resolved):
         complain(place, message)
-    config: Config | None = None
+    config: AnyConfig | None = None
     try:
-        config = Config.model_validate(resolved, context={"base": base})
+        config = kind.model_validate(resolved, context={"base": base})
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             place = without_tags(json_schema(), detail["loc"])
@@ -191,13 +220,6 @@ def _station_mistakes(data: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
             first.setdefault(name, index)
         if isinstance(source, dict) and source.get("type") == "file" and data.get("orders") is None:
             yield ("stations", index, "source"), "a recorded video needs POS orders: add orders: {file: orders.json}"
-        roi = station.get("roi")
-        if _is_box(roi) and not (roi[0] < roi[2] and roi[1] < roi[3]):
-            yield ("stations", index, "roi"), "should be left, top, right, bottom, with left < right and top < bottom"
-
-
-def _is_box(value: object) -> TypeGuard[list[float]]:
-    return isinstance(value, list) and len(value) == 4 and all(isinstance(each, (int, float)) for each in value)
 
 
 def _value_at(data: Any, path: FieldPath) -> Any:  # noqa: ANN401  parsed text

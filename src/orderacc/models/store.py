@@ -143,7 +143,7 @@ def check_menu(info: ModelInfo, menu_names: Sequence[str]) -> None:
         raise ModelError(
             f"model {info.model_id} knows {len(info.vocabulary)} items only and not: {shown}; "
             f"for a menu of your own use a general model: `{CATALOG[0].way_to_get()}`, then `models: {{vlm: "
-            f"{CATALOG[0].model_id}}}`",
+            f"{CATALOG[0].model_id}}}` in the file of `--stations`",
             code="menu_unknown",
         )
 

@@ -1,0 +1,50 @@
+"""The part of the configuration that a recording needs, out of the environment alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orderacc.config import JudgingConfig, load_judging
+from orderacc.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_an_empty_environment_is_the_defaults() -> None:
+    assert load_judging(environment={"HOME": "/root", "ORDERACC_MODELS_DIR": "/models"}) == JudgingConfig()
+
+
+def test_variables_of_judging_count_and_those_of_anything_else_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = {
+        "ORDERACC_MODELS__VLM": "./mine",
+        "ORDERACC_VALIDATION__THRESHOLD": "0.9",
+        "ORDERACC_STORAGE__DATA_DIR": "data",
+        "ORDERACC_SHUTDOWN_GRACE": "long",
+    }
+    config = load_judging(environment=environment)
+    assert config.models.vlm == str(tmp_path / "mine")
+    assert config.validation.threshold == 0.9
+
+
+def test_mistakes_name_their_variables() -> None:
+    wrong = {
+        "ORDERACC_VLM__LOCAL": "false",
+        "ORDERACC_VALIDATION__THRESHOLD": "high",
+        "ORDERACC_VALIDATION__TRESHOLD": "0.9",
+        "ORDERACC_MODEL__VLM": "mine",
+    }
+    with pytest.raises(ConfigError) as caught:
+        load_judging(environment=wrong)
+    told = sorted(str(found).split(": ")[0] for found in caught.value.findings)
+    assert told == [
+        "ORDERACC_MODEL__VLM",
+        "ORDERACC_VALIDATION__THRESHOLD",
+        "ORDERACC_VALIDATION__TRESHOLD",
+        "environment vlm.remote",
+    ]
