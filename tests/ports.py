@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import http.server
 import random
+import select
+import shutil
 import socket
 import socketserver
+import ssl
+import subprocess
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 NOISE = random.Random(1).randbytes(4096)
 
@@ -110,6 +117,34 @@ def serving(pages: Mapping[str, bytes | str]) -> Iterator[int]:
 
     with _running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
         yield port
+
+
+@contextmanager
+def encrypted(port: int, folder: Path) -> Iterator[int]:
+    """TLS before another port, with a certificate that nobody but itself has signed."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    key, certificate = folder / "box.key", folder / "box.pem"
+    how = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=camera"]
+    command = ["openssl", "req", "-x509", *how, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def relay(connection: socket.socket) -> None:
+        with (
+            context.wrap_socket(connection, server_side=True) as outside,
+            socket.create_connection(("127.0.0.1", port)) as inside,
+        ):
+            while True:
+                ready = [outside] if outside.pending() else select.select([outside, inside], [], [])[0]
+                for one in ready:
+                    if not (data := one.recv(65536)):
+                        return
+                    (inside if one is outside else outside).sendall(data)
+
+    with answering(relay) as outer:
+        yield outer
 
 
 @contextmanager

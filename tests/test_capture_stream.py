@@ -256,6 +256,22 @@ def test_a_stream_that_ends_gives_all_it_had(rtsp_camera: StartCamera, clip: Cli
     assert frames == 32
 
 
+@pytest.mark.parametrize("scheme", ["rtsps", "RTSPS"])
+def test_an_encrypted_camera(rtsp_camera: StartCamera, clip: Clip, tmp_path: Path, scheme: str) -> None:
+    camera = rtsp_camera({"front": clip}, auth=("viewer", "sesame"))
+    with ports.encrypted(camera.port, tmp_path) as port:
+        url = camera.url("front").replace("rtsp:", f"{scheme}:").replace(f":{camera.port}/", f":{port}/")
+        source = StreamSource(url, "drive-1")
+        numbers = [number_of(frame.image) for frame in take(source, 3)]
+    assert [(after - before) % 32 for before, after in pairwise(numbers)] == [1, 1]
+    assert source.info.transport == "tcp"
+
+
+def test_capitals_in_the_scheme(rtsp_camera: StartCamera, clip: Clip) -> None:
+    url = rtsp_camera({"front": clip}).url("front").replace("rtsp:", "RTSP:")
+    assert len(take(StreamSource(url, "drive-1"), 2)) == 2
+
+
 @pytest.mark.parametrize(("gop", "patience"), [(320, 1), (32, 60)])
 def test_a_camera_with_few_keyframes_is_waited_for_as_long_as_told(
     rtsp_camera: StartCamera, tmp_path: Path, gop: int, patience: int
@@ -363,6 +379,13 @@ def test_without_any_times(tmp_path: Path) -> None:
     frames = over_http({"/a.h264": video}, "/a.h264")
     assert len(frames) == 30
     assert all(after.at > before.at for before, after in pairwise(frames))
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_an_encrypted_page(tmp_path: Path, scheme: str) -> None:
+    video = mpegts(tmp_path, list(range(0, 1000, 100)))
+    with ports.serving({"/a.ts": video}) as inner, ports.encrypted(inner, tmp_path) as port:
+        assert len(take(StreamSource(f"{scheme}://127.0.0.1:{port}/a.ts", "drive-1"), 5)) == 5
 
 
 def slow_pictures(connection: socket.socket) -> None:

@@ -104,7 +104,8 @@ class StreamSource:
         if not timeout > 0:
             raise ValueError(f"timeout must be greater than 0, not {timeout!r}")
         self._place = Place.of(url)
-        self._url = url
+        # FFmpeg knows its protocols in small letters only.
+        self._url = f"{self._place.scheme}://{url.partition('://')[2]}"
         self._family = "rtsp" if self._place.scheme.startswith("rtsp") else "http"
         self._station_id = station_id
         self._decimator = Decimator(fps, live=True)
