@@ -168,6 +168,24 @@ def test_a_purge_finds_what_the_journal_has_lost_and_names_what_it_leaves(box, t
     assert not list(data.rglob("*.jpg"))
 
 
+def test_a_purge_of_a_time_takes_what_the_journal_has_lost(box, tmp_path, capsys):
+    async def lose():
+        objects = FolderStore(tmp_path / "data" / "objects")
+        for visit in ("left-999", "left-384"):
+            await objects.put(f"selected/{visit}/0.jpg", b"x", "image/jpeg")
+        async with Journal.open(tmp_path / "data" / "journal.db") as journal:
+            await journal.review("left-384", "open")
+
+    asyncio.run(lose())
+    assert orderacc("purge", "--stations", box, "--until", "2020-01-01") == 0
+    assert "objects: none" in capsys.readouterr().out
+    for dry in (("--dry-run",), ()):
+        assert len(list((tmp_path / "data").rglob("*.jpg"))) == 2
+        assert orderacc("purge", "--stations", box, "--since", "2020-01-01", "--until", "2099-01-01", *dry) == 0
+        assert "objects: 1 of frames" in capsys.readouterr().out
+    assert [path.parent.name for path in (tmp_path / "data").rglob("*.jpg")] == ["left-384"]
+
+
 @pytest.fixture
 def waiting(box, tmp_path):
     """Two orders that a process which was killed had seen to their ends, with a picture of each; 777 is on the till."""

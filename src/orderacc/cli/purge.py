@@ -11,6 +11,8 @@ import typer
 from orderacc.cli.journal_files import Since, Until, moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orderacc.config import StorageConfig
     from orderacc.storage.retention import Removal
 
@@ -48,7 +50,8 @@ def purge(
     config = whole.storage
     if config is None:
         raise typer.BadParameter(f"{stations} has no section storage: nothing is kept", param_hint="--stations")
-    removal = anyio.run(_purge, config, order, first, last, dry_run)
+    ids = [station.id for station in whole.stations]
+    removal = anyio.run(_purge, config, ids, order, first, last, dry_run)
     stored = ", ".join(f"{count} of {kind}" for kind, count in sorted(removal.objects.items())) or "none"
     print(
         f"{'would go' if dry_run else 'gone'}: verdicts: {removal.verdicts}; POS orders: {removal.orders};"
@@ -73,16 +76,21 @@ def _others(data_dir: Path) -> list[Path]:
 
 
 async def _purge(
-    config: StorageConfig, order: str | None, since: datetime | None, until: datetime | None, dry_run: bool
+    config: StorageConfig,
+    stations: Sequence[str],
+    order: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    dry_run: bool,
 ) -> Removal:
     from contextlib import nullcontext
 
     from orderacc.errors import StorageError
-    from orderacc.service.cleaning import remove_unknown
+    from orderacc.service.unknown_objects import UnknownObjects
     from orderacc.storage.database import Database
     from orderacc.storage.journal import FILE_NAME
     from orderacc.storage.lock import DataLock
-    from orderacc.storage.opening import open_store, spool_folder
+    from orderacc.storage.opening import is_shared, open_store, spool_folder
     from orderacc.storage.retention import Retention
     from orderacc.storage.spool import Spool
     from orderacc.storage.spooled import SpooledStore
@@ -101,8 +109,11 @@ async def _purge(
                 objects = SpooledStore(store, folder, spool)
                 retention = Retention(database, objects.delete, folder)
                 removal = await retention.purge(order=order, since=since, until=until, dry_run=dry_run)
-                if order is not None and not (removal.verdicts or removal.unfinished or removal.kept):
-                    await remove_unknown(objects, order, removal, dry_run=dry_run)
+                unknown = UnknownObjects(database, store, shared=is_shared(config))
+                if order is None:
+                    await unknown.remove_time(since, until, stations, objects, removal, dry_run=dry_run)
+                elif not (removal.verdicts or removal.unfinished or removal.kept):
+                    await unknown.remove_visit(order, objects, removal, dry_run=dry_run)
                 return removal
             finally:
                 await store.aclose()

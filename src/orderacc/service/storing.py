@@ -11,7 +11,8 @@ from orderacc.service.cleaning import keep_clean
 from orderacc.service.evidence_store import EvidenceStore
 from orderacc.service.keeping import no_messages, open_keeping
 from orderacc.service.space import once_there_is_space
-from orderacc.storage.opening import MEGABYTE, open_store, spool_folder
+from orderacc.service.unknown_objects import UnknownObjects
+from orderacc.storage.opening import MEGABYTE, is_shared, open_store, spool_folder
 from orderacc.storage.spool import Spool
 from orderacc.storage.spooled import SpooledStore
 from orderacc.telemetry import get_logger
@@ -132,7 +133,8 @@ async def open_storing(
         # Tasks, not a task group: a generator must not yield inside one.
         running = asyncio.create_task(evidence.run())
         checking = asyncio.create_task(_check(store))
-        cleaning = asyncio.create_task(keep_clean(keeping.journal.database, objects, config.retention))
+        unknown = UnknownObjects(keeping.journal.database, store, shared=is_shared(config))
+        cleaning = asyncio.create_task(keep_clean(keeping.journal.database, objects, config.retention, unknown))
         try:
             await evidence.running.wait()
             yield Storing(keeping, evidence, objects)

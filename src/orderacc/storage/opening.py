@@ -44,6 +44,12 @@ async def open_store(config: StorageConfig) -> ObjectStore:
     return FolderStore(objects.path or config.data_dir / "objects")
 
 
+def is_shared(config: StorageConfig) -> bool:
+    """Whether others may keep their objects in the same store; nobody else uses a data directory."""
+    objects = config.objects
+    return isinstance(objects, S3Objects) or objects.path is not None
+
+
 def spool_folder(config: StorageConfig) -> SpoolFolder:
     """Where objects wait for the store."""
     return SpoolFolder(config.data_dir / "spool")

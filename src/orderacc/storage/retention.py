@@ -90,6 +90,16 @@ class Removal:
     def __bool__(self) -> bool:
         return bool(self.objects or self.verdicts or self.unfinished or self.orders or self.events)
 
+    def count(self, kind: str, size: int) -> None:
+        """One more object goes.
+
+        Args:
+            kind: Its kind.
+            size: Its bytes.
+        """
+        self.objects[kind] = self.objects.get(kind, 0) + 1
+        self.size += size
+
 
 class Retention:
     """Removes what is older or more than wanted, and what somebody wants gone.
@@ -140,6 +150,8 @@ class Retention:
             before = _before(now, keep.days)
             rows = await self._database.read(partial(sql.old_objects, kind=kind, before=before, most=keep.max_bytes))
             await self._remove_old([row for row in rows if row.visit_id not in gone], removal, dry_run=dry_run)
+        lost = await self._database.read(partial(sql.old_results, before=_before(now, policy.verdicts.days)))
+        await self._remove_old(lost, removal, dry_run=dry_run)
         if not dry_run:
             await self._give_back()
         if removal and not dry_run:
@@ -216,7 +228,7 @@ class Retention:
             await self._remove_objects(rows, removal, dry_run=dry_run)
             if self._spool is not None:
                 for size in await asyncio.to_thread(_held, self._spool, batch, drop=not dry_run):
-                    _count(removal, "frames", size)
+                    removal.count("frames", size)
             removal.unfinished += len(batch)
             if not dry_run:
                 await self._database.write(partial(sql.remove_visits, visits=batch))
@@ -233,12 +245,7 @@ class Retention:
                 await self._delete(keys)
                 await self._database.write(partial(sql.remove_objects, keys=keys))
             for row in batch:
-                _count(removal, row.kind, row.size)
-
-
-def _count(removal: Removal, kind: str, size: int) -> None:
-    removal.objects[kind] = removal.objects.get(kind, 0) + 1
-    removal.size += size
+                removal.count(row.kind, row.size)
 
 
 def _held(spool: SpoolFolder, visits: Sequence[str], *, drop: bool) -> list[int]:

@@ -93,6 +93,16 @@ def old_objects(connection: sqlite3.Connection, kind: str, before: str, most: in
     return [ObjectRow(*row) for row in rows]
 
 
+def old_results(connection: sqlite3.Connection, before: str) -> list[ObjectRow]:
+    """Stored verdicts that are too old and that the journal itself does not have: with those it has, they go."""
+    rows = connection.execute(
+        "SELECT key, kind, visit_id, bytes FROM objects WHERE kind = 'verdicts' AND stored_at < ?"
+        " AND visit_id NOT IN (SELECT verdict_id FROM verdicts) AND visit_id NOT IN needed ORDER BY stored_at, key",
+        (before,),
+    )
+    return [ObjectRow(*row) for row in rows]
+
+
 def without_needed(connection: sqlite3.Connection, rows: Sequence[ObjectRow]) -> list[ObjectRow]:
     """Those of some objects that are still not needed."""
     needed = _chosen(connection, "value IN needed", sorted({row.visit_id for row in rows}))
