@@ -178,6 +178,70 @@ async def test_a_number_that_two_open_orders_have_is_unsure_and_names_them_until
     assert (second.status, second.order_id, second.revision) == ("accurate", "id-42", 2)
 
 
+@pytest.mark.parametrize("placed", [datetime.now(UTC), None])
+async def test_an_order_that_comes_late_takes_the_place_of_an_old_one_of_its_number(placed):
+    old = order("42", WRONG, state="closed", placed_at=datetime.now(UTC) - timedelta(minutes=50))
+    async with Counter() as counter:
+        await counter.till.store.put(old)
+        visit = counter.bag("42")
+        await until(lambda: counter.of(visit))
+        await counter.till.store.put(replace(order("42", RIGHT, placed_at=placed), order_id="new"))
+        await until(lambda: len(counter.of(visit)) == 2)
+        await counter.till.store.put(replace(order("42", WRONG, 2, placed_at=placed), order_id="new"))
+        await until(lambda: len(counter.of(visit)) == 3)
+        await anyio.wait_all_tasks_blocked()
+    told = [(one.revision, one.status, one.order_id) for one in counter.of(visit)]
+    assert told == [(1, "inaccurate", "id-42"), (2, "accurate", "new"), (3, "inaccurate", "new")]
+
+
+async def test_an_order_that_comes_late_beside_an_open_one_of_its_number_leaves_the_verdict_open_until_one_goes():
+    async with Counter() as counter:
+        await counter.till.store.put(order("42", WRONG, placed_at=datetime.now(UTC) - timedelta(minutes=50)))
+        visit = counter.bag("42")
+        await until(lambda: counter.of(visit))
+        new = replace(order("42", RIGHT), order_id="new")
+        await counter.till.store.put(new)
+        await until(lambda: len(counter.of(visit)) == 2)
+        await counter.till.store.put(replace(new, version=2, state="ready"))  # no news
+        await anyio.wait_all_tasks_blocked()
+        await counter.till.store.cancel("till", "id-42")
+        await until(lambda: len(counter.of(visit)) == 3)
+    told = [(one.status, one.reason, one.order_id, one.revision) for one in counter.of(visit)]
+    assert told == [
+        ("inaccurate", None, "id-42", 1),
+        ("unsure", "ambiguous_order", None, 2),
+        ("accurate", None, "new", 3),
+    ]
+
+
+@pytest.mark.parametrize("goes", ["closed", "withdrawn"])
+async def test_an_order_that_goes_when_it_is_handed_out_leaves_its_bag_to_no_other(goes):
+    earlier = replace(order("42", RIGHT, state="closed"), order_id="earlier")
+    async with Counter() as counter:
+        await counter.till.store.put(earlier)
+        await counter.till.store.take("file", [order("42", WRONG)])
+        visit = counter.bag("42")
+        await until(lambda: counter.of(visit))
+        await counter.till.store.take("file", [order("42", WRONG, 2, state="closed")] if goes == "closed" else [])
+        await counter.till.store.put(replace(earlier, version=2, channel="drive"))
+        await counter.till.store.put(replace(order("42", RIGHT), order_id="next"))
+        await anyio.wait_all_tasks_blocked()
+    assert [(one.status, one.order_id) for one in counter.of(visit)] == [("inaccurate", "id-42")]
+
+
+async def test_a_cancelled_order_that_is_there_after_all_is_judged():
+    async with Counter() as counter:
+        await counter.till.store.put(order("42", RIGHT, state="cancelled"))
+        visit = counter.bag("42")
+        await until(lambda: counter.of(visit))
+        await counter.till.store.put(order("42", RIGHT, 2))
+        await until(lambda: len(counter.of(visit)) == 2)
+    assert [(one.status, one.reason) for one in counter.of(visit)] == [
+        ("undetermined", "cancelled"),
+        ("accurate", None),
+    ]
+
+
 async def test_a_cancelled_order_is_not_judged():
     async with Counter() as counter:
         await counter.till.store.put(order("42", RIGHT))

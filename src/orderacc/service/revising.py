@@ -57,7 +57,9 @@ class Revisions:
     """Waits for orders that are not there yet, and judges again what the till amends.
 
     Only orders that are looked up in `book` are concerned. A revision is made from the frames of the first verdict,
-    with the model's answers as they were; it carries the same id and a higher revision.
+    with the model's answers as they were; it carries the same id and a higher revision. It is about another order, or
+    about none, where the slip's number turns out to mean another or several, unless the till says meanwhile that the
+    one that was judged has been handed out.
 
     Args:
         judge: Judges.
@@ -100,9 +102,9 @@ class Revisions:
         self._cases[closed.evidence.visit_id] = case
         self._forget()
         # What came while it was judged has been told already.
-        newest = await self._newest(case)
-        if newest is not None:
-            self._changes.add(newest)
+        better = await self._better(case)
+        if better is not None:
+            self._changes.add(better.order or better.candidates[0])
 
     async def run(self, deliver: Callable[[Verdict], Awaitable[None]]) -> None:
         """Revise verdicts until cancelled.
@@ -121,14 +123,14 @@ class Revisions:
                         await self._revise(case, deliver)
 
     async def _revise(self, case: _Case, deliver: Callable[[Verdict], Awaitable[None]]) -> None:
-        order = await self._newest(case)
-        if order is None:
+        better = await self._better(case)
+        if better is None:
             return
         closed = case.closed
         try:
             verdict = await self._judge.judge(
                 closed.evidence,
-                _Only(order),
+                _Settled(better),
                 closed.epoch,
                 closed.ended,
                 early=closed.early,
@@ -138,24 +140,38 @@ class Revisions:
         except Exception as error:  # noqa: BLE001  the verdict that was given stays
             _log.error("revision_failed", visit_id=closed.evidence.visit_id, exc_info=error)
             return
+        if better.order is None:
+            case.heard.order = None
         timings = replace(verdict.timings, order_end_to_verdict=None)
         case.verdict = replace(verdict, revision=case.verdict.revision + 1, timings=timings)
         await deliver(case.verdict)
 
-    async def _newest(self, case: _Case) -> Order | None:
-        """The order the case should be judged by, if that is another than it was judged by."""
+    async def _better(self, case: _Case) -> Match | None:
+        """What the case should be judged by, if that is something else than it was judged by."""
         judged = case.heard.order
-        if judged is not None:
-            order = self._store.get(judged.source, judged.order_id)
-            amended = order is not None and order.version > judged.version and _paid(order) != _paid(judged)
-            return order if amended and order is not None and order.state != "cancelled" else None
-        if case.verdict.reason not in ANOTHER_ORDER_HELPS:
-            return None
+        if judged is None:
+            return await self._another(case) if case.verdict.reason in ANOTHER_ORDER_HELPS else None
+        order = self._store.get(judged.source, judged.order_id)
+        if order is None or (judged.live and order.state == "closed"):
+            # It has been handed out, so it was the one; it may be amended all the same.
+            return Match(order) if order is not None and _amended(order, judged) else None
+        if order.state != "cancelled" and _amended(order, judged):
+            return Match(order)
+        return await self._another(case)
+
+    async def _another(self, case: _Case) -> Match | None:
+        """What the slip's number means now, if that is another order than the case was judged by, or several."""
         try:
             match = await self._find(case.closed)
         except OrdersError:
             return None
-        return match.order if match.order is not None and match.order.state != "cancelled" else None
+        judged = case.heard.order
+        if judged is not None and match.candidates:
+            return match
+        order = match.order
+        if order is None or order.state == "cancelled" or (judged is not None and _same(order, judged)):
+            return None
+        return match
 
     async def _known(self, closed: ClosedOrder) -> bool:
         try:
@@ -192,16 +208,16 @@ def revisions(judge: OrderJudge, till: PosOrders, config: OrdersConfig | None) -
     return Revisions(judge, till.store, till, wait=config.wait_sec, within=config.revise_within_sec)
 
 
-class _Only:
-    """A book with one order, whatever the slip says: which one it is has been settled."""
+class _Settled:
+    """A book with one answer, whatever the slip says: which order it means has been settled."""
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
+    def __init__(self, match: Match) -> None:
+        self._match = match
 
     async def find(self, station_id: str, slip_text: str, at: datetime | None = None) -> Match:
-        """That order."""
+        """That answer."""
         del station_id, slip_text, at
-        return Match(self._order)
+        return self._match
 
 
 def _paid(order: Order) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
@@ -209,11 +225,20 @@ def _paid(order: Order) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     return order.items, order.hidden
 
 
+def _same(one: Order, other: Order) -> bool:
+    return (one.source, one.order_id) == (other.source, other.order_id)
+
+
+def _amended(order: Order, judged: Order) -> bool:
+    """Whether a verdict on the order as it was then says nothing about it as it is."""
+    return order.version > judged.version and (_paid(order) != _paid(judged) or judged.state == "cancelled")
+
+
 def _about(case: _Case, order: Order) -> bool:
     """Whether a change of an order may concern a case."""
     judged = case.heard.order
-    if judged is not None:
-        return (judged.source, judged.order_id) == (order.source, order.order_id)
+    if judged is not None and _same(order, judged):
+        return True
     return loosest(normal(case.closed.evidence.slip_text or "")) == loosest(normal(order.display_id))
 
 
