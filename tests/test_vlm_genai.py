@@ -111,6 +111,24 @@ async def test_times_and_confidence_are_told(engine: GenaiEngine, model: ModelIn
     assert sure.tpot_ms is None
 
 
+async def test_the_steps_of_a_batch_take_the_time_behind_its_first_token(engine: GenaiEngine, model: ModelInfo) -> None:
+    shares = []
+    for _ in range(3):  # what else runs on the machine may come between the last step and the answer
+        requests = [
+            request_for(model, f"r{seed}", seed=seed, grammar='root ::= "a"{40}\n', max_new_tokens=24 + 2 * seed)
+            for seed in range(8)
+        ]
+        answers = await engine.generate(requests)
+        steps = max(answer.new_tokens for answer in answers) - 1
+        for answer in answers:
+            assert answer.tpot_ms is not None
+            assert answer.ttft_ms is not None
+            shares.append(answer.tpot_ms * steps / (answer.engine_ms - answer.ttft_ms))
+        if max(shares) > 0.5:
+            break
+    assert 0.5 < max(shares) < 1.1
+
+
 def test_the_longer_the_answer_the_less_a_doubt_weighs() -> None:
     assert _confidence([-1.0], 4) == pytest.approx(0.7788, abs=1e-4)
     assert _confidence([-1.0], 1) == pytest.approx(0.3679, abs=1e-4)
@@ -457,3 +475,4 @@ async def test_devices_without_continuous_batching_answer_in_turn(
     assert [(a.text, a.prompt_tokens, a.new_tokens) for a in answers] == [
         (a.text, a.prompt_tokens, a.new_tokens) for a in expected
     ]
+    assert all(answer.tpot_ms for answer in answers)

@@ -240,7 +240,7 @@ class GenaiPipeline:
             visual_tokens=self._rules.visual_tokens(width, height),
             engine_ms=elapsed_ms,
             ttft_ms=_positive(result.perf_metrics.get_ttft().mean),
-            tpot_ms=_step_ms(result.perf_metrics.raw_metrics.m_durations),
+            tpot_ms=_step_ms(result.perf_metrics.raw_metrics),
             token_confidence=_confidence(result.scores, new_tokens) if self._settings.batches else None,
         )
 
@@ -274,13 +274,14 @@ def _positive(figure: float) -> float | None:
     return float(figure) if math.isfinite(figure) and figure > 0 else None
 
 
-def _step_ms(steps: Sequence[float]) -> float | None:
-    """Milliseconds between two tokens of one answer, out of the durations of the batch's steps in microseconds.
+def _step_ms(figures: Any) -> float | None:  # noqa: ANN401  the runtime's figures have no type of their own
+    """Milliseconds between two tokens of one answer, which is what a step of the batch takes.
 
-    The runtime's own figure divides a step among the batch's members, which is what a token costs and not what an asker
-    waits for.
+    The runtime divides each step's duration, in microseconds, among its members and tells the share once for each:
+    together they are the time of all steps. A step's end is told once, the first token's included.
     """
-    return _positive(sum(steps) / len(steps) / 1000) if len(steps) else None
+    steps = len(figures.m_new_token_times) - 1
+    return _positive(sum(figures.m_durations) / steps / 1000) if steps > 0 else None
 
 
 def _confidence(scores: Sequence[float], tokens: int) -> float | None:
