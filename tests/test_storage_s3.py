@@ -13,6 +13,7 @@ import pytest
 
 from orderacc import StorageError
 from orderacc.config import SecretText
+from orderacc.storage import s3 as s3_module
 from orderacc.storage import spool as spool_module
 from orderacc.storage.s3 import S3Settings, S3Store
 from orderacc.storage.spool import Spool
@@ -234,6 +235,18 @@ async def test_a_server_that_freezes_is_given_up_and_asked_again(server):
             server.resume()
     async with opened(server.url) as store:
         await store.put("selected/frozen/0.jpg", b"x", "image/jpeg")
+
+
+async def test_a_line_that_takes_nothing_is_told_from_a_server_that_fails(monkeypatch):
+    monkeypatch.setattr(s3_module, "SLOWEST", 10**9)
+    with silent() as port:
+        async with opened(
+            f"http://127.0.0.1:{port}", timeout_sec=0.3, connect_timeout_sec=0.3, part_bytes=2**26
+        ) as store:
+            with pytest.raises(StorageError, match="no answer in time") as caught:
+                await store.put("frames/a/clip.mp4", bytes(2**24), "video/mp4")
+    assert caught.value.code == "storage_unavailable"
+    assert isinstance(caught.value.__cause__, TimeoutError)
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,57 @@ async def test_a_put_that_hangs_is_given_up(tmp_path, monkeypatch):
     assert store.stored == {"selected/visit/0.jpg": b"x"}
 
 
+async def test_a_large_object_has_the_time_its_bytes_take(tmp_path, monkeypatch):
+    monkeypatch.setattr(spool_module, "SLOW", 0.05)
+    monkeypatch.setattr(spool_module, "SLOWEST", 1000)
+
+    class SlowLine(StagedStore):
+        async def put(self, key, data, content_type):
+            await asyncio.sleep(0.2)
+            await super().put(key, data, content_type)
+
+    store = SlowLine()
+    spool = await opened(tmp_path, store)
+    await spool.add("frames/visit/clip.mp4", bytes(20_000))
+    async with running(spool):
+        await until(lambda: spool.statistics().stored or spool.statistics().failures)
+    assert store.order == ["frames/visit/clip.mp4"]
+
+
+@pytest.mark.parametrize("whose_patience", ["the spool's", "the store's"])
+async def test_an_object_that_takes_too_long_again_and_again_holds_up_no_other(tmp_path, monkeypatch, whose_patience):
+    monkeypatch.setattr(spool_module, "SLOW", 0.1)
+    clip, behind_it = "frames/visit-0/clip.mp4", "selected/visit-0/0.jpg"
+
+    class SlowWithClips(StagedStore):
+        slow = True
+
+        async def put(self, key, data, content_type):
+            if key == clip and self.slow:
+                self.attempts.append(key)
+                if whose_patience == "the spool's":
+                    await asyncio.Event().wait()
+                raise StorageError("no answer in time") from TimeoutError()
+            await super().put(key, data, content_type)
+
+    store = SlowWithClips()
+    spool = await opened(tmp_path, store)
+    for key in (clip, behind_it):
+        await spool.add(key, b"x")
+    others = [f"selected/visit-{visit}/0.jpg" for visit in range(1, 10)]
+    async with running(spool):
+        await until(lambda: spool.statistics().failures)
+        for key in others:
+            await spool.add(key, b"x")
+        await until(lambda: spool.statistics().waiting == 2)
+        assert sorted(store.stored) == others
+        assert store.attempts.count(clip) >= spool_module.TIMEOUTS
+        store.slow = False
+        await spool.drained()
+    assert store.order[-2:] == [clip, behind_it]
+    assert spool.statistics().waiting_bytes == 0
+
+
 async def test_a_full_spool_says_so_and_goes_on_when_there_is_room(tmp_path):
     store = StagedStore()
     store.fails = "storage_unavailable"

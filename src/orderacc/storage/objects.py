@@ -26,6 +26,9 @@ KINDS: Final = (FRAMES, SELECTED, RESULTS)
 LONGEST_KEY: Final = 200
 """Characters; with it every store and every file system can keep an object under its key."""
 
+SLOWEST: Final = 100_000
+"""Bytes per second below which a line to a store is no use."""
+
 _KEY: Final = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*){2}")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9._=/-]*")
 
@@ -65,6 +68,9 @@ class ObjectStore(Protocol):
             key: Its key.
             data: Its content, or a file with it.
             content_type: Media type.
+
+        Raises:
+            StorageError: The codes of objects. What took too long has the `TimeoutError` as its cause.
         """
         ...
 

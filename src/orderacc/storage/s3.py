@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from yarl import URL
 
 from orderacc.errors import StorageError
-from orderacc.storage.objects import KINDS, StoredObject, check_key, check_prefix
+from orderacc.storage.objects import KINDS, SLOWEST, StoredObject, check_key, check_prefix
 from orderacc.storage.s3_errors import s3_errors
 from orderacc.telemetry.redaction import redact_text
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 CONNECTIONS: Final = 32
 PARTS_AT_ONCE: Final = 4
-SLOWEST: Final = 100_000
-"""Bytes per second below which a line is no use."""
-
 DELETED_AT_ONCE: Final = 1000
 """S3's own limit of keys in one request."""
 

@@ -2,20 +2,22 @@
 
 What is held belongs to an order without a verdict; it is released or dropped when there is one. What is released goes
 to the store in order, several at a time, one order's objects one after the other. While the store fails nothing is lost
-and nobody waits: one attempt is made, then a wait, twice as long each time, and when it succeeds all go on.
+and nobody waits: one attempt is made, then a wait, twice as long each time, and when it succeeds all go on. An object
+that takes too long again and again lets the others pass.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Final
 
 from orderacc.backoff import Backoff
 from orderacc.errors import StorageError
-from orderacc.storage.objects import content_type_of
+from orderacc.storage.objects import SLOWEST, content_type_of
 from orderacc.storage.spool_line import SpoolLine
 from orderacc.telemetry import get_logger
 
@@ -41,7 +43,11 @@ REFUSED_PART: Final = 10
 """What was refused may take this part of what may wait."""
 
 SLOW: Final = 60.0
-"""Seconds after which a put that has not ended has failed, whatever the store's own patience."""
+"""Seconds after which a put that has not ended has failed, whatever the store's own patience, beside those that its
+bytes take on the slowest line."""
+
+TIMEOUTS: Final = 3
+"""Attempts at an object that took too long, after which the others pass it whenever it fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ class Spool:
         self._line = SpoolLine()
         self._held: dict[str, int] = {}
         self._putting: set[int] = set()
+        self._timeouts: Counter[int] = Counter()
         self._next = 1
         self._bytes = 0
         self._stored = self._failures = self._rejected = self._refused = 0
@@ -204,7 +211,7 @@ class Spool:
         """Remove objects that wait, or that the store refused; those on their way are let through first."""
         gone = set(keys)
         for file in await self._line.remove(gone):
-            self._bytes -= file.size
+            self._gone(file)
             await asyncio.to_thread(self._folder.done, file)
         await asyncio.to_thread(self._folder.forget_refused, gone)
 
@@ -242,8 +249,9 @@ class Spool:
         await self._line.drained()
 
     async def _bring(self, file: SpoolFile) -> None:
+        patience = SLOW + file.size / SLOWEST
         try:
-            async with asyncio.timeout(SLOW):
+            async with asyncio.timeout(patience):
                 await self._store.put(file.key, file.path, content_type_of(file.key))
             self._free(file)  # the next put need not wait until this file is gone
             await asyncio.to_thread(self._folder.done, file)
@@ -251,7 +259,7 @@ class Spool:
             self._line.put_back(file)
             raise
         except TimeoutError:
-            self._failed(file, StorageError(f"{file.key}: no answer within {SLOW:.0f} s"))
+            self._failed(file, StorageError(f"{file.key}: not stored within {patience:.0f} s"), slow=True)
         except StorageError as error:
             if await asyncio.to_thread(file.path.exists):
                 await self._set_aside_or_wait(file, error)
@@ -278,7 +286,7 @@ class Spool:
 
     async def _set_aside_or_wait(self, file: SpoolFile, error: StorageError) -> None:
         if error.code != "storage_refused":
-            self._failed(file, error)
+            self._failed(file, error, slow=isinstance(error.__cause__, TimeoutError))
             return
         self._refusals += 1
         if self._refusals < REFUSALS:
@@ -291,16 +299,26 @@ class Spool:
         self._leave(file)
         self._failing = None
 
-    def _failed(self, file: SpoolFile, error: StorageError) -> None:
+    def _failed(self, file: SpoolFile, error: StorageError, *, slow: bool = False) -> None:
         self._failures += 1
         if self._failing != error.code:
             _log.warning("object_store_failed", code=error.code, reason=error.message)
         self._failing = error.code
-        self._line.put_back(file)
+        self._timeouts[file.number] += slow
+        if self._timeouts[file.number] < TIMEOUTS:
+            self._line.put_back(file)
+            return
+        if slow and self._timeouts[file.number] == TIMEOUTS:
+            _log.warning("object_too_slow", key=file.key, size=file.size, reason=error.message)
+        self._line.put_last(file)
 
     def _leave(self, file: SpoolFile) -> None:
         self._line.leave(file)
+        self._gone(file)
+
+    def _gone(self, file: SpoolFile) -> None:
         self._bytes -= file.size
+        self._timeouts.pop(file.number, None)
 
     def _append(self, file: SpoolFile) -> None:
         self._line.append(file)

@@ -1,6 +1,7 @@
 """The line of objects that wait for the store: whose turn it is.
 
-Objects of one order go one after the other, those of different orders side by side, what has waited longest first.
+Objects of one order go one after the other, those of different orders side by side, what has waited longest first,
+unless it was put last.
 """
 
 from __future__ import annotations
@@ -61,6 +62,14 @@ class SpoolLine:
         older = list(takewhile(lambda name: self._waiting[name][0].number < file.number, others))
         for name in reversed(older):
             self._waiting.move_to_end(name, last=False)
+
+    def put_last(self, file: SpoolFile) -> None:
+        """Let one that was taken wait again behind those of all other orders; its own order's stay behind it."""
+        order = _order(file.key)
+        del self._busy[order]
+        self._left.set()
+        self._waiting.setdefault(order, deque()).appendleft(file)
+        self._waiting.move_to_end(order)
 
     def leave(self, file: SpoolFile) -> None:
         """Let one that was taken go."""
