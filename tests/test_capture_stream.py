@@ -474,6 +474,20 @@ def test_hardware_that_decodes_it_is_used_and_told(
 
 
 @pytest.mark.parametrize("kind", ["qsv", "vaapi"])
+def test_hardware_never_becomes_software_without_telling(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def accelerate(*names: str, **settings: object) -> None:
+        asked.append((names, settings))
+        raise ValueError("not here")
+
+    monkeypatch.setattr(decoder_module, "hwdevices_available", lambda: [kind])
+    monkeypatch.setattr(decoder_module, "HWAccel", accelerate)
+    assert decoder_module.hardware_decoder(av.CodecContext.create("h264", "r"), kind) is None
+    assert asked == [((kind,), {"allow_software_fallback": False})]
+
+
+@pytest.mark.parametrize("kind", ["qsv", "vaapi"])
 def test_looking_for_hardware_never_fails(kind: str) -> None:
     found = decoder_module.hardware_decoder(av.CodecContext.create("h264", "r"), kind)
     assert found is None or found.is_hwaccel

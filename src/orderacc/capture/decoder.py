@@ -89,7 +89,8 @@ def hardware_decoder(software: VideoCodecContext, kind: str) -> VideoCodecContex
     # Quick Sync has decoders of its own; the other kinds are helpers of the software's.
     name = f"{software.name}_qsv" if kind == "qsv" else software.name
     try:
-        hardware = HWAccel(kind, allow_software_fallback=True)
+        # A fallback inside FFmpeg tells nobody: what this hardware cannot do (10 bit, 4:2:2) must fail to be replaced.
+        hardware = HWAccel(kind, allow_software_fallback=False)
         context = cast("VideoCodecContext", av.CodecContext.create(name, "r", hwaccel=hardware))
     except (av.error.FFmpegError, ValueError):
         return None
