@@ -83,6 +83,17 @@ def test_some_model_there_must_be(tmp_path: Path) -> None:
     assert messages(tmp_path, local=False) == [("vlm.remote", "is required when local is false")]
 
 
+def test_there_is_no_spilling_over_without_two_models(tmp_path: Path) -> None:
+    remote = {"urls": [URL], "model": "m"}
+    place = "vlm.spill_over_after"
+    assert messages(tmp_path, spill_over_after=4) == [(place, "does nothing without a remote model")]
+    wrong = messages(tmp_path, spill_over_after=0, local=False, remote=remote)
+    assert wrong == [(place, "does nothing without a local model")]
+    # One mistake is not told twice.
+    assert [place for place, _ in messages(tmp_path, spill_over_after=4, remote={"model": "m"})] == ["vlm.remote.urls"]
+    assert load_config(written(tmp_path, spill_over_after=4, remote=remote), environment={}).vlm.spill_over_after == 4
+
+
 @pytest.mark.parametrize("vlm", [{"deadline_sec": 45}, {"deadline_sec": 60, "hang_after_sec": 60.5}])
 def test_a_watchdog_that_comes_too_late_is_a_mistake(tmp_path: Path, vlm: dict[str, float]) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -130,6 +130,15 @@ class VlmConfig(Section):
             raise PydanticCustomError("no_vlm", "is required when local is false")
         return remote
 
+    @field_validator("spill_over_after")
+    @classmethod
+    def _from_one_to_another(cls, pictures: int | None, info: ValidationInfo) -> int | None:
+        lacking = {"local": info.data.get("local") is False, "remote": info.data.get("remote", "") is None}
+        if pictures is not None and any(lacking.values()):
+            which = "a local" if lacking["local"] else "a remote"
+            raise PydanticCustomError("nowhere_to_spill", "does nothing without {which} model", {"which": which})
+        return pictures
+
     @field_validator("hang_after_sec")
     @classmethod
     def _in_time_to_ask_again(cls, seconds: float, info: ValidationInfo) -> float:
