@@ -36,6 +36,27 @@ def test_square():
     assert {path for path, _ in problems} == {(2, "version"), (2, "items", 0, "name")}
 
 
+@pytest.mark.parametrize(
+    ("ticket", "shown"),
+    [
+        ("42", "42"),
+        (42, "42"),
+        ("#DT-042", "#DT-042"),
+        ("Maria", "R-1"),
+        ("Maria Lopez", "R-1"),
+        ("Maria2", "R-1"),
+        ("Jo 42", "R-1"),
+        ("+1-555-0100-42", "R-1"),
+        ("", "R-1"),
+        (None, "R-1"),
+    ],
+)
+def test_a_square_ticket_is_a_number_or_nobodys_business(ticket, shown):
+    order = {"id": "XYZ7890", "ticket_name": ticket, "reference_id": "R-1", "line_items": []}
+    ((read,), problems) = read_square({"order": order}, "square")
+    assert (read.display_id, problems) == (shown, [])
+
+
 def test_toast():
     orders, problems = read_toast(json.loads((TILLS / "toast.json").read_text()), "toast")
     first, second, third = orders

@@ -22,12 +22,19 @@ _NO_SIZE: Final = ("regular", "default", "standard")
 _NOT_GOODS: Final = ("GIFT_CARD", "CUSTOM_AMOUNT")
 _WITHOUT: Final = ("no ", "without ", "hold ")
 
+MOST_LETTERS: Final = 3
+"""Letters of a ticket's number: `DT-42` is one, `Maria2` is somebody."""
+
+LONGEST_NUMBER: Final = 12
+"""Characters of it."""
+
 
 def read_square(data: Any, source: str) -> tuple[list[Order], list[tuple[FieldPath, str]]]:  # noqa: ANN401  JSON
     """Read an answer of the Orders API.
 
-    The slip's number is the `ticket_name`, which Square Point of Sale prints, else the `reference_id`, else the last
-    four characters of the id. A variation is a size; a quantity by weight is one piece.
+    The slip's number is the `ticket_name`, which Square Point of Sale prints, if it looks like a number (many write the
+    guest's first name there), else the `reference_id`, else the last four characters of the id. A variation is a size;
+    a quantity by weight is one piece.
 
     Args:
         data: What `json.loads` gave.
@@ -57,7 +64,8 @@ def _order(entry: dict[str, Any], source: str) -> Order:
     return read_order(
         {
             "order_id": order_id,
-            "display_id": first_text(entry.get("ticket_name"), entry.get("reference_id"), order_id[-4:]) or None,
+            "display_id": first_text(_number(entry.get("ticket_name")), entry.get("reference_id"), order_id[-4:])
+            or None,
             "version": entry.get("version"),
             "location_id": text(entry.get("location_id")),
             "state": state,
@@ -68,6 +76,14 @@ def _order(entry: dict[str, Any], source: str) -> Order:
         },
         source=source,
     )
+
+
+def _number(ticket_name: object) -> str:
+    """A ticket's name if it is a number; else nothing."""
+    name = text(ticket_name)
+    letters = sum(character.isalpha() for character in name)
+    short = len(name) <= LONGEST_NUMBER and letters <= MOST_LETTERS and not any(map(str.isspace, name))
+    return name if short and any(map(str.isdecimal, name)) else ""
 
 
 def _goods(line: dict[str, Any]) -> bool:
