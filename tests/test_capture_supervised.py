@@ -372,7 +372,7 @@ async def test_threads_that_do_not_end_are_left_behind_counted_and_bounded(caplo
         await until(lambda: station.camera.opened == MAX_ABANDONED + 1)
         await station.give()
         await station.comes_to(StationPhase.RUNNING)
-        assert station.capture.health().abandoned_threads == 0
+        await until(lambda: station.capture.health().abandoned_threads == 0)
     assert station.camera.open == 0
 
 

@@ -128,6 +128,14 @@ class SupervisedCapture:
         """
         self._supervisor.complain(SourceError(message, code=code))
 
+    def succeed(self, before: SupervisedCapture) -> None:
+        """Take the place of another capture: threads that it left behind are counted, and bounded, with this one's.
+
+        Args:
+            before: The other one, left already.
+        """
+        self._supervisor.leaving += before._supervisor.leaving
+
     def stop(self, reason: str = "stopped") -> None:
         """Make the iteration end, behind the frames that have come."""
         self._supervisor.stop(reason)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _log = get_logger(__name__)
 
 MAX_ABANDONED: Final = 4
-"""Threads of old sources a station may leave behind; with as many, no new source is begun until one has ended."""
+"""Threads of old sources a station may leave behind, with those of captures whose place this one took; with as many, no
+new source is begun until one has ended."""
 
 RELEASE: Final = 1.0
 """Seconds a stalled source gets to end before the next step: many cameras serve one client at a time."""
@@ -108,6 +109,9 @@ class Supervisor:
         """
         self._say(self.recovery.start(self._clock()))
         try:
+            if len(self._still_leaving()) >= MAX_ABANDONED:
+                self._block(self._clock())
+                await self._retry()
             while self._stopping is None:
                 attempt = self._next()
                 failure = await self._watch(attempt)
@@ -120,8 +124,7 @@ class Supervisor:
                     self._count(failure, attempt)
                 attempt.forget()
                 failure = None
-                if await self._due():
-                    self._say(self.recovery.retry(self._clock()))
+                await self._retry()
         finally:
             if self.counted is not None:
                 self._retire(self.counted)
@@ -131,7 +134,7 @@ class Supervisor:
         """After `run`: wait for what it left behind to end, in bounded time."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + CLOSE_TIMEOUT
-        while self._still_leaving() and loop.time() < deadline:
+        while not all(attempt.abandoned for attempt in self._still_leaving()) and loop.time() < deadline:
             await self._pause(deadline - loop.time())
         for attempt in self._still_leaving():
             self._abandon(attempt)
@@ -209,8 +212,8 @@ class Supervisor:
         tell("camera_failed", station_id=self._station_id, code=failure.code, message=message)
         self._say(self.recovery.failed(now, failure.code, None if attempt.first else attempt.began))
 
-    async def _due(self) -> bool:
-        """Wait until the next attempt may be made; False when none is wanted."""
+    async def _retry(self) -> None:
+        """Wait until the next attempt may be made, or until none is wanted."""
         while self._stopping is None:
             now = self._clock()
             if self._wish is not None:
@@ -222,11 +225,11 @@ class Supervisor:
             wait = self.recovery.due - now
             if wait <= 0:
                 if len(self.leaving) < MAX_ABANDONED:
-                    return True
+                    self._say(self.recovery.retry(self._clock()))
+                    return
                 self._block(now)
                 wait = TICK
             await self._pause(wait)
-        return False
 
     def _block(self, now: float) -> None:
         """Too many threads were left behind: say so, once, and wait for one to end."""

@@ -119,6 +119,15 @@ class StationConfig(Section):
     upload: Upload | None = None
     """As in `storage`, which counts where this is left out."""
 
+    @field_validator("roi")
+    @classmethod
+    def _not_turned_round(
+        cls, roi: tuple[float, float, float, float] | None
+    ) -> tuple[float, float, float, float] | None:
+        if roi is not None and not (roi[0] < roi[2] and roi[1] < roi[3]):
+            raise PydanticCustomError("roi", "should be left, top, right, bottom, with left < right and top < bottom")
+        return roi
+
 
 class CaptureConfig(Section):
     """How patient stations are with their cameras. Times are seconds; a camera that is gone is tried for ever."""
