@@ -65,7 +65,7 @@ async def test_a_changed_file_is_read_again_and_an_amended_order_gets_a_version(
     assert (await book.find("s", "384")).order.version == 2
 
 
-@pytest.mark.parametrize("bad", ['{"384": [', '{"384": [{"name": ""}]}', "[]"])
+@pytest.mark.parametrize("bad", ['{"384": [', '{"384": [{"name": ""}]}', "[[]]", ""])
 async def test_a_file_that_turns_bad_keeps_the_last_good_one_and_says_why(file, caplog, bad):
     book = FileOrders(file)
     write(file, bad)
@@ -75,6 +75,14 @@ async def test_a_file_that_turns_bad_keeps_the_last_good_one_and_says_why(file, 
     write(file, {"9": [{"name": "tea"}]})
     assert (await book.find("s", "384")).order is None
     assert (await book.find("s", "9")).order.order_id == "9"
+
+
+@pytest.mark.parametrize("empty", ["[]", '{"orders": []}', "{}"])
+async def test_a_till_without_open_orders_says_so(file, caplog, empty):
+    book = FileOrders(file)
+    write(file, empty)
+    assert (await book.find("s", "384")).order is None
+    assert "orders_file_bad" not in [record.msg["event"] for record in caplog.records]
 
 
 async def test_a_file_that_vanishes_for_a_moment_keeps_its_orders_and_is_told_of_once(file, caplog):

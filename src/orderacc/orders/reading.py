@@ -58,7 +58,7 @@ def read_orders(path: Path | str) -> dict[str, Order]:
     data = document.data
     if isinstance(data, dict) and isinstance(data.get("orders"), list) and not _is_table(data["orders"]):
         return _read_list(document, data["orders"], ("orders",))
-    if isinstance(data, list) and data:
+    if isinstance(data, list):
         return _read_list(document, data, ())
     if isinstance(data, dict) and "order_id" in data:
         return _read_one(document, data)
