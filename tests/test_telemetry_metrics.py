@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from orderacc.capture import StationHealth, StationPhase
+from orderacc.capture import LastError, StationHealth, StationPhase
 from orderacc.telemetry.metrics import PHASES, StationMetrics, exposition
 
 HEALTH = StationHealth(
@@ -28,6 +28,8 @@ HEALTH = StationHealth(
     abandoned_threads=1,
     uptime_s=1234.5,
     warnings=("black",),
+    at=100.0,
+    last_error=LastError("refused", "nobody listens at rtsp://h:554", 97.5),
 )
 
 
@@ -57,6 +59,7 @@ def test_every_figure_of_a_station_can_be_scraped() -> None:
         ("orderacc_station_uptime_seconds_total", station): 1234.5,
         ("orderacc_station_failures_total", station, "timeout"): 3,
         ("orderacc_station_failures_total", station, "refused"): 1,
+        ("orderacc_station_last_error_age_seconds", station, "refused"): 2.5,
         ("orderacc_station_up", station): 1,
         ("orderacc_station_fps", station): 9.5,
         ("orderacc_station_frame_age_seconds", station): 0.04,
@@ -84,6 +87,7 @@ def test_what_is_not_known_is_not_said() -> None:
     names = {key[0] for key in found}
     assert "orderacc_station_frame_age_seconds" not in names
     assert "orderacc_station_decode_seconds" not in names
+    assert "orderacc_station_last_error_age_seconds" not in names
 
 
 def test_stations_come_and_go_between_scrapes() -> None:

@@ -91,6 +91,11 @@ class StationMetrics(Collector):
         failures = CounterMetricFamily(
             "orderacc_station_failures", "Attempts that failed, by code.", labels=["station", "code"]
         )
+        last_error = GaugeMetricFamily(
+            "orderacc_station_last_error_age_seconds",
+            "Seconds since the last error, and its code.",
+            labels=["station", "code"],
+        )
         phase = GaugeMetricFamily("orderacc_station_phase", "Where the station is.", labels=["station", "phase"])
         warning = GaugeMetricFamily(
             "orderacc_station_picture_warning", "What is wrong with the picture now.", labels=["station", "warning"]
@@ -100,11 +105,13 @@ class StationMetrics(Collector):
                 dropped.add_metric([one.station_id, cause], count)
             for code, count in sorted(one.failures.items()):
                 failures.add_metric([one.station_id, code], count)
+            if one.last_error is not None:
+                last_error.add_metric([one.station_id, one.last_error.code], max(0.0, one.at - one.last_error.at))
             for name in PHASES:
                 phase.add_metric([one.station_id, name], float(one.phase == name))
             for name in one.warnings:
                 warning.add_metric([one.station_id, str(name)], 1.0)
-        yield from (dropped, failures, phase, warning)
+        yield from (dropped, failures, last_error, phase, warning)
 
 
 def exposition(snapshots: Callable[[], Iterable[StationHealth]], *others: Collector) -> bytes:
