@@ -43,6 +43,13 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"orderacc {__version__}\n"
 
 
+@pytest.mark.parametrize(("argv", "code"), [(["--version"], 0), (["bogus"], 2)])
+def test_the_package_is_the_command(argv: list[str], code: int) -> None:
+    done = subprocess.run([sys.executable, "-m", "orderacc", *argv], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, f"orderacc {__version__}\n" if code == 0 else "")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("argv", [["--help"], ["-h"]])
 def test_help_lists_every_command_and_shows_examples(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
     assert run(*argv) == 0
