@@ -90,6 +90,16 @@ def test_networks_that_were_cut_off_are_found(
         assert (code, f"copied/{network}.xml is no " in err) == (1, True)
 
 
+def test_a_detector_that_finds_no_slips_is_refused(check: Callable[[str], Check], tmp_path: Path) -> None:
+    folder = copied(tmp_path, "demo-detector")
+    labels = ["receipt", "person", "handbag", *map(str, range(12))]
+    manifest = json.loads((folder / "orderacc.json").read_text())
+    (folder / "orderacc.json").write_text(json.dumps({**manifest, "labels": labels}))
+    code, err = check("models: {detector: ./copied}\n")
+    assert code == 1
+    assert "models.detector: copied/orderacc.json has no class 'slip'" in err
+
+
 def test_a_menu_the_model_cannot_say_is_found_at_the_menu(check: Callable[[str], Check], tmp_path: Path) -> None:
     (tmp_path / "menu.json").write_text(json.dumps({"items": [{"name": "Big Mac"}, {"name": "Burger"}]}))
     code, err = check("menu:\n  file: menu.json\n")

@@ -87,9 +87,9 @@ def test_colours_reach_the_network_as_rgb_from_0_to_1(folder):
 
 def test_labels_of_a_yolo_export_come_from_its_metadata(tmp_path):
     write_network(tmp_path, layout((16, 16, 16, 8, 1, 0.9)), name="yolo11n.xml")
-    (tmp_path / "metadata.yaml").write_text("task: detect\nnames:\n  0: cup\n  1: fork\n  2: bowl\n", encoding="utf-8")
+    (tmp_path / "metadata.yaml").write_text("task: detect\nnames:\n  0: cup\n  1: fork\n  2: slip\n", encoding="utf-8")
     detector = Detector.load(tmp_path)
-    assert detector.labels == ("cup", "fork", "bowl")
+    assert detector.labels == ("cup", "fork", "slip")
     assert [one.label for one in detector.detect_now(picture())] == ["fork"]
     assert detector.model_id == tmp_path.name
 
@@ -144,6 +144,13 @@ def test_what_does_not_fit_is_refused_when_loading(folder, how):
     with pytest.raises(ModelError) as caught:
         Detector.load(folder)
     assert caught.value.code == "model_broken"
+
+
+def test_a_detector_that_finds_no_slips_is_refused_with_what_is_needed(tmp_path):
+    write_network(tmp_path, layout((16, 16, 16, 8, 1, 0.9)))
+    (tmp_path / "metadata.yaml").write_text("names: {0: receipt, 1: person, 2: handbag}\n", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"needs 'slip', should have 'hand' and 'bag'.* receipt, person, handbag$"):
+        Detector.load(tmp_path)
 
 
 def test_an_absent_device_is_refused_with_those_there_are(folder):

@@ -83,6 +83,25 @@ def test_candidates_carry_the_frame_and_its_score():
         assert (candidate.score > 0) == bool(observation.items)
 
 
+def test_what_is_nothing_on_the_menu_is_not_seen():
+    class Crowded:
+        def detect_now(self, image):  # noqa: ARG002  its answer is staged
+            return tuple(
+                Detection(label, 0.9, Box(10, 10, 60, 60)) for label in ("person", "burger", "slip", "hand", "bag")
+            )
+
+    frame = Frame("s1", 0, 0.0, np.full((72, 128, 3), 90, np.uint8))
+    for food, kept in [
+        (None, ["person", "burger", "slip", "hand", "bag"]),
+        (frozenset({"burger", "cola"}), ["burger", "slip", "hand", "bag"]),
+    ]:
+        observer = Observer(Crowded(), Spy(), food=food)
+        observation, candidate = observer.observe_now(frame)
+        observer.close()
+        assert [one.label for one in observation.detections] == kept
+        assert candidate.detections == observation.detections
+
+
 class Staged:
     """Reports one slip, where it is told to."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from orderacc.domain.detections import BAG, HAND, SLIP
 from orderacc.errors import ModelError
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "orderacc.json"
 YOLO_METADATA = "metadata.yaml"
+MOST_NAMED: Final = 8
+"""Classes that are named where the needed one is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class DetectorFolder:
 
         Raises:
             ModelError: `model_missing` when the folder or its IR is not there, `model_broken` when what is there does
-                not describe a detector.
+                not describe a detector, or one that finds no slips.
         """
         if not folder.is_dir():
             raise ModelError(f"detector folder {folder} does not exist", code="model_missing")
@@ -100,4 +103,11 @@ def _labels(names: object, file: Path) -> tuple[str, ...]:
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise ModelError(f"{file} has no usable list of class names", code="model_broken")
+    if SLIP not in names:
+        shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+        raise ModelError(
+            f"{file} has no class {SLIP!r}, so no order would ever have a number; a detector needs {SLIP!r}, should "
+            f"have {HAND!r} and {BAG!r}, and takes its other classes for food; this one has {shown}",
+            code="model_broken",
+        )
     return tuple(names)

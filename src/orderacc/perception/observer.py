@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Protocol
 
-from orderacc.domain.detections import BAG, HAND, SLIP
+from orderacc.domain.detections import BAG, HAND, NOT_ITEMS, SLIP
 from orderacc.domain.evidence import Candidate
 from orderacc.perception.appearance import change_between, likeness, look_at_counter, look_at_slip
 from orderacc.perception.paper import rectify
@@ -53,10 +53,13 @@ class Observer:
     Args:
         detector: Finds items, slips, hands and bags.
         reader: Reads order numbers.
+        food: Labels that are something on the menu: of the others only slips, hands and bags are seen. None counts
+            every label as food.
     """
 
-    def __init__(self, detector: ObjectDetector, reader: SlipReader) -> None:
+    def __init__(self, detector: ObjectDetector, reader: SlipReader, *, food: frozenset[str] | None = None) -> None:
         self._detector = detector
+        self._seen = None if food is None else food | NOT_ITEMS
         self._reader = reader
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="observer")
         self._policy = ReadingPolicy()
@@ -79,6 +82,8 @@ class Observer:
     def observe_now(self, frame: Frame) -> tuple[Observation, Candidate]:
         """The same in the calling thread; not beside `observe`."""
         detections = self._detector.detect_now(frame.image)
+        if self._seen is not None:
+            detections = tuple(detection for detection in detections if detection.label in self._seen)
         slip = self._choose_slip(detections)
         look = look_at_slip(frame.image, slip.box) if slip else None
         alike = look is not None and self._read_look is not None and likeness(self._read_look, look) >= SAME_LOOK

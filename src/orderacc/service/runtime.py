@@ -50,6 +50,7 @@ class Runtime:
         judge: Judges orders of every station.
         config: What all of it was made from.
         semantics: Asked about names in doubt; None for nobody.
+        food: The detector's labels that are some menu item's `group`; None where none is, and then all are food.
     """
 
     detector: Detector
@@ -59,6 +60,7 @@ class Runtime:
     judge: OrderJudge
     config: JudgingConfig
     semantics: SemanticService | None = None
+    food: frozenset[str] | None = None
 
     @classmethod
     def load(cls, config: JudgingConfig, menu: Menu | None = None) -> Runtime:
@@ -95,7 +97,8 @@ class Runtime:
         service = config.validation.semantic_service
         semantics = SemanticService(service) if service else None
         judge = OrderJudge(vlm.batcher, menu, settings, versions, semantics)
-        return cls(detector, slip_reader, vlm.engine, vlm.batcher, judge, config, semantics)
+        food = frozenset(detector.labels).intersection(item.group for item in menu.items if item.group) or None
+        return cls(detector, slip_reader, vlm.engine, vlm.batcher, judge, config, semantics, food)
 
     def station(
         self,
@@ -131,7 +134,7 @@ class Runtime:
         """
         settings = tracker_settings(self.config.tracking)
         tracker = StationTracker(station_id, settings, k=self.config.selection.frames, start=first_visit)
-        return Eyes(Observer(self.detector, self.slip_reader), tracker, picture)
+        return Eyes(Observer(self.detector, self.slip_reader, food=self.food), tracker, picture)
 
     async def aclose(self) -> None:
         """Let the models go."""

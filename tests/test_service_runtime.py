@@ -1,0 +1,45 @@
+"""The models of one process: which of a detector's classes count as food."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from orderacc.config import JudgingConfig
+from orderacc.domain.detections import NOT_ITEMS
+from orderacc.domain.frames import Frame
+from orderacc.domain.menus import Menu
+from orderacc.service.runtime import Runtime
+from orderacc.simulator.menu import DEMO_ITEMS
+from orderacc.simulator.samples import sample
+
+pytestmark = pytest.mark.anyio
+
+NO_MODEL_HERE = JudgingConfig.model_validate(
+    {"vlm": {"local": False, "remote": {"urls": ["http://127.0.0.1:9/v1"], "model": "m", "view": [252, 168]}}}
+)
+COUNTERS = range(910_000, 910_006)
+UNGROUPED = tuple(replace(item, group=None) for item in DEMO_ITEMS)
+ONLY_BURGERS = (DEMO_ITEMS[0], *UNGROUPED[1:])
+ELSEWHERE = (replace(DEMO_ITEMS[0], group="class of another detector"), *UNGROUPED[1:])
+
+
+@pytest.mark.parametrize(
+    ("items", "food"),
+    [(DEMO_ITEMS, "all"), (UNGROUPED, "all"), (ELSEWHERE, "all"), (ONLY_BURGERS, "burger")],
+    ids=["demo menu", "no groups", "other groups", "one group"],
+)
+async def test_classes_that_no_menu_item_names_are_not_looked_at(items, food) -> None:
+    runtime = await anyio.to_thread.run_sync(Runtime.load, NO_MODEL_HERE, Menu(items))
+    eyes = runtime.eyes("a")
+    try:
+        for index, scene in enumerate(map(sample, COUNTERS)):
+            observation, _ = await eyes.observer.observe(Frame("a", index, index / 10, scene.image))
+            everything = runtime.detector.detect_now(scene.image)
+            wanted = set(runtime.detector.labels) if food == "all" else {food, *NOT_ITEMS}
+            assert observation.detections == tuple(one for one in everything if one.label in wanted)
+    finally:
+        eyes.observer.close()
+        await runtime.aclose()
