@@ -356,6 +356,17 @@ class TestCheck:
         assert "menu.json:1:12 items[0].name: every menu item needs a name" in err
         assert "orders.json:1:2 1: should be a list of lines, at least one" in err
 
+    def test_orders_of_a_station_that_is_not_there_are_told_of(self, capsys, write):
+        orders = "orders:\n  stations:\n    b: {location: north}\n"
+        path = write("stations: [{id: a, source: {type: simulator}}]\n" + orders)
+        code, _, err = self.run(capsys, "--stations", path)
+        assert (code, err.splitlines()[:-1]) == (1, [f"{path}:4:5 orders.stations.b: there is no station 'b'"])
+        code, out, err = self.run(capsys, "--stations", write(path.read_text() + "api: {}\n"))
+        assert (code, err) == (0, "")
+        assert out.endswith(f"{path}:4:5 orders.stations.b: there is no station 'b' unless it is added over the API\n")
+        code, out, _ = self.run(capsys, "--stations", write(MINIMAL + orders.replace("b:", "a:")))
+        assert (code, "orders.stations" in out) == (0, False)
+
     def test_the_schema_is_printed_as_json(self, capsys):
         code, out, _ = self.run(capsys, "--schema")
         assert code == 0

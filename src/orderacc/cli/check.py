@@ -45,6 +45,19 @@ def check(
     names = ", ".join(f"{station.id} ({station.source.type})" for station in config.stations)
     count = len(config.stations)
     print(f"{stations}: {count} station{'' if count == 1 else 's'}: {names}. Nothing is wrong.")
+    for finding in _orders_of_others(config, stations):
+        print(finding)
+
+
+def _orders_of_others(config: Config, file: Path) -> Iterator[Finding]:
+    """What is said of stations that are not there; with an API they may come."""
+    from orderacc.config import finding_in
+
+    known = {station.id for station in config.stations}
+    for name in config.orders.stations if config.orders else ():
+        if name not in known:
+            message = f"there is no station {name!r} unless it is added over the API"
+            yield finding_in(file, ("orders", "stations", name), message)
 
 
 def _findings_of_named_files(config: Config) -> list[Finding]:

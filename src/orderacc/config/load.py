@@ -205,7 +205,7 @@ def _overlaid(data: dict[str, Any], overrides: list[_Override]) -> dict[str, Any
 
 
 def _station_mistakes(data: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
-    """What no single field can tell: ids used twice, videos without orders, messages without a journal."""
+    """What no single field can tell: ids used twice, videos without orders and orders of nobody, no journal."""
     if data.get("notify") and not data.get("storage"):
         yield ("notify",), "messages wait in the journal until they are delivered: add storage: {data_dir: data}"
     stations = data.get("stations")
@@ -220,6 +220,11 @@ def _station_mistakes(data: dict[str, Any]) -> Iterator[tuple[FieldPath, str]]:
             first.setdefault(name, index)
         if isinstance(source, dict) and source.get("type") == "file" and data.get("orders") is None:
             yield ("stations", index, "source"), "a recorded video needs POS orders: add orders: {file: orders.json}"
+    named = _value_at(data, ("orders", "stations"))
+    if data.get("api") is None and first:  # stations may be added over the API
+        for name in named if isinstance(named, dict) else ():
+            if isinstance(name, str) and name not in first:
+                yield ("orders", "stations", name), f"there is no station {name!r}{did_you_mean(name, first)}"
 
 
 def _value_at(data: Any, path: FieldPath) -> Any:  # noqa: ANN401  parsed text
