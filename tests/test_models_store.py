@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orderacc.cli import main
 from orderacc.errors import ModelError
 from orderacc.models.manifest import DEFAULT_VLM_VIEW, ModelInfo
 from orderacc.models.runtime import available_devices, choose_device
@@ -99,11 +101,67 @@ def test_where_the_users_models_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert ModelStore().roots == (tmp_path / "here", SHIPPED_ROOT)
 
 
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whom the system does not know, as in a container that runs under any number."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    for name in ("HOME", "XDG_DATA_HOME", "ORDERACC_MODELS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
+@pytest.mark.usefixtures("homeless")
+def test_without_a_home_directory_the_variable_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for attempt in (ModelStore, user_root, lambda: ModelStore([tmp_path]).resolve("~/mine")):
+        with pytest.raises(ModelError, match=r"no home directory; .* ORDERACC_MODELS_DIR") as caught:
+            attempt()
+        assert caught.value.code == "model_missing"
+    monkeypatch.setenv("ORDERACC_MODELS_DIR", str(tmp_path))
+    assert ModelStore().resolve("demo-vlm").path == SHIPPED_ROOT / "demo-vlm"
+
+
+@pytest.mark.usefixtures("homeless")
+def test_a_daemon_needs_no_home_directory_to_be_imported() -> None:
+    module = "orderacc.service.runtime"
+    code = f"import pwd\npwd.getpwuid = {}.__getitem__\nimport {module}\nprint({module}.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, f"{module}\n"), done.stderr
+
+
+@pytest.mark.parametrize("width", ["60", "80", None])
+def test_every_command_of_the_list_is_one_line_that_leads_to_the_models_folder(
+    width: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ORDERACC_MODELS_DIR", str(tmp_path / "my models"))
+    if width:
+        monkeypatch.setenv("COLUMNS", width)
+    with pytest.raises(SystemExit) as caught:
+        main(["models", "list"])
+    assert not caught.value.code
+    lines = capsys.readouterr().out.splitlines()
+    shown = {lines[at - 1]: line for at, line in enumerate(lines) if line.startswith(("orderacc ", "optimum-cli "))}
+    assert shown == {
+        "qwen2.5-vl-7b-int8 (needs `pip install 'orderacc[fetch]'`):": "orderacc models fetch qwen2.5-vl-7b-int8",
+        "qwen2.5-vl-7b-int4 (needs `pip install 'orderacc[fetch]'`):": "orderacc models fetch qwen2.5-vl-7b-int4",
+        "qwen2.5-vl-3b-int8 (needs `pip install 'orderacc[train]'`):": (
+            "optimum-cli export openvino --model Qwen/Qwen2.5-VL-3B-Instruct --task image-text-to-text "
+            f"--weight-format int8 '{tmp_path / 'my models' / 'qwen2.5-vl-3b-int8'}'"
+        ),
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("qwen2.5-vl-7b-int8", "get it with `orderacc models fetch qwen2.5-vl-7b-int8`"),
         ("qwen2.5-vl-3b-int8", "get it with `optimum-cli export openvino --model Qwen/Qwen2.5-VL-3B-Instruct"),
+        ("qwen2.5-vl-3b-int8", r"qwen2\.5-vl-3b-int8` \(needs `pip install 'orderacc\[train\]'`\)"),
         ("qwen2.5-vl-7b-in8", r"did you mean qwen2\.5-vl-7b-int8\?"),
         ("zzz", "known are qwen"),
         ("./nowhere", "does not exist"),

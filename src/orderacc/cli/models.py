@@ -31,17 +31,23 @@ def list_() -> None:
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for heading in ("Model", "Kind", "State", "Size"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("What it knows, or the way to get it", overflow="fold")
-    for model in store.list_models():
+    table.add_column("What it knows, or lacks", overflow="fold")
+    models = store.list_models()
+    for model in models:
         style = _STATE_STYLES[model.state]
         table.add_row(
             _name(model), model.kind or "?", f"[{style}]{model.state}[/]", _size(model.size_bytes), model.detail
         )
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        # A pipe has no width; folded commands could not be pasted.
-        console = Console(width=200)
+        console = Console(width=200)  # a pipe has no width
     console.print(table)
+    for model in models:
+        if model.command:
+            # Unfolded, however narrow the window: a folded command could not be pasted.
+            console.print(f"\n{model.model_id} (needs `{model.needs}`):", markup=False, highlight=False, soft_wrap=True)
+            console.print(model.command, markup=False, highlight=False, soft_wrap=True)
+    console.print()
     console.print(f"Folders: {', '.join(str(root) for root in store.roots)}", highlight=False, soft_wrap=True)
 
 

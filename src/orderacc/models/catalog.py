@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FETCH_EXTRA: Final = "fetch"
+"""The optional part of this package that brings the hub's client."""
+
+EXPORT_EXTRA: Final = "train"
+"""The optional part of this package that brings `optimum-cli`."""
+
+
+def install_command(extra: str) -> str:
+    """The command that brings an optional part of this package."""
+    return f"pip install 'orderacc[{extra}]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +41,28 @@ class RemoteModel:
     size_gb: float
     summary: str
 
-    def way_to_get(self) -> str:
-        """The one command that brings it here."""
-        return f"orderacc models fetch {self.model_id}" if self.repository else self.export_command()
+    @property
+    def extra(self) -> str:
+        """The optional part of this package that brings what `way_to_get` needs."""
+        return FETCH_EXTRA if self.repository else EXPORT_EXTRA
 
-    def export_command(self) -> str:
-        """The command that makes the export from the original weights; needs the extra `train`."""
+    def way_to_get(self, root: Path) -> str:
+        """The one command that brings it here.
+
+        Args:
+            root: The folder of models it goes to.
+        """
+        return f"orderacc models fetch {self.model_id}" if self.repository else self.export_command(root)
+
+    def export_command(self, root: Path) -> str:
+        """The command that makes the export from the original weights; needs the extra `EXPORT_EXTRA`.
+
+        Args:
+            root: The folder of models the export is written into.
+        """
         return (
             f"optimum-cli export openvino --model {self.source} --task image-text-to-text "
-            f"--weight-format {self.weights} {self.model_id}"
+            f"--weight-format {self.weights} {shlex.quote(str(root / self.model_id))}"
         )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orderacc._version import __version__
 from orderacc.errors import ModelError
-from orderacc.models.catalog import find_remote
+from orderacc.models.catalog import EXPORT_EXTRA, FETCH_EXTRA, find_remote, install_command
 from orderacc.models.manifest import MANIFEST, ModelInfo
 from orderacc.models.store import user_root
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from orderacc.models.catalog import RemoteModel
+
     Progress = Callable[[str, int, int], None]
     """Called with what is being brought, bytes here so far, and bytes in all."""
 
-INSTALL_COMMAND = "pip install 'orderacc[fetch]'"
 READ_BYTES = 1 << 20
 PART_SUFFIX = ".part"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -76,9 +77,7 @@ def fetch(
 def _repository(model_id: str) -> str:
     if (remote := find_remote(model_id)) is not None:
         if remote.repository is None:
-            raise ModelError(
-                f"nobody publishes {model_id}; make it with `{remote.export_command()}`", code="model_missing"
-            )
+            raise ModelError(f"nobody publishes {model_id}; make it with {_export(remote)}", code="model_missing")
         return remote.repository
     if _REPOSITORY.fullmatch(model_id):
         return model_id
@@ -94,7 +93,9 @@ def _import_hub() -> Any:  # noqa: ANN401  the package is optional and has no ty
         for part in ("errors", "file_download", "utils"):
             import_module(f"huggingface_hub.{part}")
     except ImportError as error:
-        raise ModelError(f"fetching needs huggingface_hub; {INSTALL_COMMAND}", code="fetch_failed") from error
+        raise ModelError(
+            f"fetching needs huggingface_hub; {install_command(FETCH_EXTRA)}", code="fetch_failed"
+        ) from error
     return hub
 
 
@@ -212,9 +213,13 @@ def _put_in_place(partial: Path, folder: Path, model_id: str, origin: str, commi
     return ModelInfo.read(folder)
 
 
+def _export(remote: RemoteModel) -> str:
+    return f"`{remote.export_command(user_root())}` (needs `{install_command(EXPORT_EXTRA)}`)"
+
+
 def _why(error: BaseException, repository: str, model_id: str) -> str:
     remote = find_remote(model_id)
-    other = f"; or make it with `{remote.export_command()}`" if remote else ""
+    other = f"; or make it with {_export(remote)}" if remote else ""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in {401, 403, 404}:
         return f"the hub has no repository {repository} open to you (HTTP {status}){other}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from orderacc.errors import ModelError
-from orderacc.models.catalog import CATALOG, find_remote
+from orderacc.models.catalog import CATALOG, find_remote, install_command
 from orderacc.models.manifest import Kind, ModelInfo
 
 if TYPE_CHECKING:
@@ -20,11 +20,14 @@ MODELS_DIR_VARIABLE = "ORDERACC_MODELS_DIR"
 
 
 def user_root() -> Path:
-    """Where fetched models go: `ORDERACC_MODELS_DIR`, else `orderacc/models` in the user's data folder (XDG)."""
+    """Where fetched models go: `ORDERACC_MODELS_DIR`, else `orderacc/models` in the user's data folder (XDG).
+
+    Raises:
+        ModelError: `model_missing` if that lies in a home directory and there is none.
+    """
     if configured := os.environ.get(MODELS_DIR_VARIABLE):
-        return Path(configured).expanduser()
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser() / "orderacc" / "models"
+        return _in_home(configured)
+    return _in_home(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "orderacc" / "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,12 @@ class ListedModel:
         model_id: Its name.
         kind: What it does; None when its folder cannot be read.
         state: `ready`, `broken` (its folder lacks something) or `absent` (it could be fetched).
-        detail: What it knows, what it lacks, or the command that brings it here.
+        detail: What it knows or what it lacks.
         path: Its folder, or None.
         size_bytes: Of its files; 0 when absent.
         version: As its maker counts; empty when unknown.
+        command: What brings it here when it is absent.
+        needs: What must be installed for that command.
     """
 
     model_id: str
@@ -48,6 +53,8 @@ class ListedModel:
     path: Path | None = None
     size_bytes: int = 0
     version: str = ""
+    command: str = ""
+    needs: str = ""
 
 
 class ModelStore:
@@ -95,7 +102,9 @@ class ModelStore:
                 remote.model_id,
                 "vlm",
                 "absent",
-                f"{remote.summary}; about {remote.size_gb:g} GB: {remote.way_to_get()}",
+                f"{remote.summary}; about {remote.size_gb:g} GB",
+                command=remote.way_to_get(user_root()),
+                needs=install_command(remote.extra),
             )
             for remote in CATALOG
             if remote.model_id not in here
@@ -105,7 +114,7 @@ class ModelStore:
     def _find(self, name_or_path: str | Path) -> ModelInfo:
         name = str(name_or_path)
         if isinstance(name_or_path, Path) or "/" in name or os.sep in name:
-            return ModelInfo.read(Path(name).expanduser())
+            return ModelInfo.read(_in_home(name))
         for root in self.roots:
             if (root / name).is_dir():
                 return ModelInfo.read(root / name)
@@ -115,7 +124,10 @@ class ModelStore:
 
     def _how_to_get(self, name: str) -> str:
         if (remote := find_remote(name)) is not None:
-            return f"model {name} is not on this machine; get it with `{remote.way_to_get()}`"
+            return (
+                f"model {name} is not on this machine; get it with `{remote.way_to_get(user_root())}` "
+                f"(needs `{install_command(remote.extra)}`)"
+            )
         known = [*dict.fromkeys(folder.name for folder in self._folders()), *(remote.model_id for remote in CATALOG)]
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
@@ -142,10 +154,21 @@ def check_menu(info: ModelInfo, menu_names: Sequence[str]) -> None:
         shown = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
         raise ModelError(
             f"model {info.model_id} knows {len(info.vocabulary)} items only and not: {shown}; "
-            f"for a menu of your own use a general model: `{CATALOG[0].way_to_get()}`, then `models: {{vlm: "
+            f"for a menu of your own use a general model: `{CATALOG[0].way_to_get(user_root())}`, then `models: {{vlm: "
             f"{CATALOG[0].model_id}}}` in the file of `--stations`",
             code="menu_unknown",
         )
+
+
+def _in_home(path: str) -> Path:
+    """The path, with the home directory for a leading `~`."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path}: this user has no home directory; name a folder for models in {MODELS_DIR_VARIABLE}",
+            code="model_missing",
+        ) from error
 
 
 def _list_folder(folder: Path) -> ListedModel | None:

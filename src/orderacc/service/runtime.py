@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from orderacc.capture import Delivery, FrameReader
 from orderacc.domain.menus import Menu
 from orderacc.domain.verdicts import ModelVersions
+from orderacc.errors import ModelError
 from orderacc.models.manifest import DEFAULT_VLM_VIEW
 from orderacc.models.runtime import usable_cores
 from orderacc.models.store import ModelStore
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from orderacc.vlm.genai import GenaiEngine
     from orderacc.vlm.openai import OpenAiEngine
 
-EASYOCR_WEIGHTS: Final = Path.home() / ".EasyOCR" / "model"
+EASYOCR_WEIGHTS: Final = "~/.EasyOCR/model"
 """Where EasyOCR itself keeps its weights."""
 
 
@@ -167,7 +168,17 @@ def _slip_reader(models: ModelsConfig) -> SlipReader:
     if models.slip_reader == "easyocr":
         from orderacc.perception.easy_ocr import EasyOcrReader
 
-        return EasyOcrReader(models.slip_reader_weights or EASYOCR_WEIGHTS)
+        return EasyOcrReader(models.slip_reader_weights or _easyocr_weights())
     from orderacc.perception.rapid_ocr import RapidOcrReader
 
     return RapidOcrReader()
+
+
+def _easyocr_weights() -> Path:
+    try:
+        return Path(EASYOCR_WEIGHTS).expanduser()
+    except RuntimeError as error:
+        raise ModelError(
+            f"{EASYOCR_WEIGHTS}: this user has no home directory; name a folder in models.slip_reader_weights",
+            code="model_missing",
+        ) from error
