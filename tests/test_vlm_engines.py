@@ -16,7 +16,7 @@ from orderacc.config import VlmConfig
 from orderacc.errors import EngineError, ModelError
 from orderacc.testing import EngineFault, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
-from orderacc.vlm.engine import VlmAnswer, VlmRequest
+from orderacc.vlm.engine import Priority, VlmAnswer, VlmRequest
 from orderacc.vlm.seat import EnginePolicy, EngineSeat, Role
 from orderacc.vlm.seated import MORE_AFTER
 
@@ -264,6 +264,58 @@ async def test_a_hung_engine_is_replaced_and_nobody_notices_more_than_a_wait() -
         hung.release()
         await anyio.wait_all_tasks_blocked()
         assert askers.outcomes == {name: name for name in "abc"}
+
+
+def early(name: str, priority: Priority = Priority.SPECULATIVE) -> VlmRequest:
+    return request(name, priority=priority)
+
+
+async def test_what_is_taken_back_is_asked_by_its_urgency_and_behind_who_is_more_urgent() -> None:
+    hung, new, made = engine("old", lambda _: EngineFault.HANG), engine("new"), anyio.Event()
+
+    async def make_engine() -> StagedEngine:
+        await made.wait()
+        return new
+
+    batcher = VlmBatcher([EngineSeat(hung, make_engine=make_engine)], policy=WATCHFUL)
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            askers = Askers(batcher, group)
+            for one in (*map(early, "abcd"), early("shadow", Priority.SHADOW), "closing"):
+                await askers.ask(one)
+            await group.start(lambda *, task_status: batcher.run(task_status=task_status))
+            await until(lambda: bool(hung.batches))
+            # One becomes urgent in the hands of the engine that hangs, one when it has come back.
+            assert not batcher.hurry("c")
+            await until(lambda: batcher.statistics().moved == 6)
+            assert batcher.hurry("b")
+            assert not batcher.hurry("b")
+            await askers.ask("later")
+            await askers.ask(early("company"))
+            made.set()
+            await until(lambda: len(askers.outcomes) == 8)
+            group.cancel_scope.cancel()
+    hung.release()
+    assert names(new) == [["closing"], ["b"], ["c"], ["later", "company"], ["a"], ["d"], ["shadow"]]
+
+
+async def test_a_lesser_request_taken_back_does_not_wait_for_what_its_engine_may_not_take() -> None:
+    class Picky(Gated):
+        async def generate(self, requests: Sequence[VlmRequest]) -> list[VlmAnswer]:
+            answers = await super().generate(requests)
+            if requests[0].request_id == "bad":
+                raise EngineError("not this one")
+            return answers
+
+    local, remote = Picky("local"), engine("remote")
+    async with serving([EngineSeat(local), EngineSeat(remote, role=Role.FAIL_OVER)], max_batch_size=1) as askers:
+        await askers.ask(early("bad"))
+        await askers.ask("a", "b")
+        local.open(1)
+        await until(lambda: "bad" in askers.outcomes)
+        assert (names(local), names(remote)) == ([["bad"], ["a"]], [["bad"]])
+        local.open()
+        await until(lambda: len(askers.outcomes) == 3)
 
 
 async def test_by_default_what_an_engine_hangs_on_is_answered_elsewhere_before_its_deadline() -> None:

@@ -26,6 +26,7 @@ from orderacc.models.store import ModelStore
 from orderacc.simulator.samples import sample
 from orderacc.testing import StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
+from orderacc.vlm.chat import PRIORITY_HEADER
 from orderacc.vlm.engine import Priority, VlmRequest
 from orderacc.vlm.genai import GenaiEngine
 from orderacc.vlm.openai import OpenAiEngine, RemoteSettings
@@ -83,8 +84,12 @@ def question(url: str | None = None, **changes: Any) -> dict[str, Any]:
     return {"model": "demo-vlm", "messages": [{"role": "user", "content": parts}], "max_tokens": 4, **changes}
 
 
-async def post(url: str, body: Any, token: str | None = TOKEN) -> tuple[int, dict[str, Any], aiohttp.ClientResponse]:
-    headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+async def post(
+    url: str, body: Any, token: str | None = TOKEN, *, priority: Priority = Priority.CLOSING
+) -> tuple[int, dict[str, Any], aiohttp.ClientResponse]:
+    headers = {PRIORITY_HEADER: str(int(priority))}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
     data = io.BytesIO(body if isinstance(body, bytes) else json.dumps(body).encode())
     address = f"{url}/chat/completions"
     async with aiohttp.ClientSession() as session, session.post(address, data=data, headers=headers) as response:
@@ -439,6 +444,28 @@ async def test_a_full_queue_turns_clients_away_for_a_moment() -> None:
         assert (status, body["error"]["type"], body["error"]["code"]) == (429, "rate_limit_error", "overloaded")
         assert response.headers["Retry-After"] == "1"
         gate.opened.set()
+
+
+async def test_a_queue_full_of_questions_that_can_wait_has_room_for_an_urgent_one() -> None:
+    gate = Gate()
+    batcher = VlmBatcher(gate, max_batch_size=1, queue_size=2)
+    statuses: dict[str, int] = {}
+
+    async def ask(name: str, priority: Priority) -> None:
+        asked = question(model="staged", **text([said(name), PICTURE]))
+        statuses[name] = (await post(url, asked, priority=priority))[0]
+
+    async with serving(batcher) as url, anyio.create_task_group() as group:
+        for number, name in enumerate(("asked", "first", "second")):
+            group.start_soon(ask, name, Priority.SHADOW)
+            await until(lambda number=number: batcher.statistics().asked == number + 1 and bool(gate.batches))
+        await ask("third", Priority.SHADOW)
+        group.start_soon(ask, "urgent", Priority.CLOSING)
+        await until(lambda: "second" in statuses)
+        gate.opened.set()
+    assert statuses == {"asked": 200, "first": 200, "urgent": 200, "second": 429, "third": 429}
+    prompts = [one.prompt for batch in gate.batches for one in batch]
+    assert [prompt.partition("<")[0] for prompt in prompts] == ["asked", "urgent", "first"]
 
 
 async def test_a_client_that_goes_away_takes_its_question_along() -> None:

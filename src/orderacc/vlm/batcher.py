@@ -84,6 +84,10 @@ class VlmBatcher:
         """Share of the queue that is taken, 0 to 1: from 1 on, further askers wait at the door or are refused."""
         return self._room.pressure
 
+    def has_room(self, priority: Priority) -> bool:
+        """Whether a further asker would find room in the queue, if only that of somebody less urgent."""
+        return self._room.has_room(priority)
+
     async def ask(self, request: VlmRequest) -> VlmAnswer:
         """Wait for the answer to one request. Cancelling gives the place up.
 
@@ -117,11 +121,14 @@ class VlmBatcher:
         return ticket.answer
 
     def hurry(self, request_id: str, priority: Priority = Priority.CLOSING) -> bool:
-        """Make a request that still waits more urgent.
+        """Make a request more urgent; one that an engine is at will be so if it comes back.
 
         Returns:
-            Whether there was one that was less urgent.
+            Whether there was one that waits and was less urgent.
         """
+        for ticket in self._in_flight:
+            if ticket.request.request_id == request_id:
+                ticket.hurry(priority)
         return self._room.hurry(request_id, priority)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -191,11 +198,20 @@ class VlmBatcher:
 
     def _share(self, engine: SeatedEngine) -> int:
         """How many requests an engine may take now."""
+        return 1 if self._returned(engine) is not None else self._share_of_queue(engine)
+
+    def _returned(self, engine: SeatedEngine) -> Ticket | None:
+        """One that was taken back and that an engine may be given now, before those in the queue."""
+        ticket = self._room.next_taken_back(engine) if engine.limit(1) else None
+        if ticket is None or self._room.goes_first(ticket) or not self._share_of_queue(engine):
+            return ticket
+        return None
+
+    def _share_of_queue(self, engine: SeatedEngine) -> int:
+        """How many of those in the queue an engine may take now."""
         most = engine.limit(self.max_batch_size)
         if not most:
             return 0
-        if self._room.next_taken_back(engine) is not None:
-            return 1
         waiting = self._room.queued
         if engine.works:
             # An engine that has rested is tried with the next request: those that are quick would take every one.
@@ -213,17 +229,16 @@ class VlmBatcher:
     def _tries(self, engine: SeatedEngine) -> bool:
         """Whether an engine has rested and would take a request from the queue to see if it works again."""
         rested = not engine.works and engine.limit(1) > 0
-        return rested and self._room.next_taken_back(engine) is None and self._share(engine) > 0
+        return rested and self._returned(engine) is None and self._share_of_queue(engine) > 0
 
     def _take(self, engine: SeatedEngine) -> list[Ticket]:
         for late in self._room.expired(time.monotonic()):
             self._expire(late)
-        share = self._share(engine)
-        if share and (ticket := self._room.next_taken_back(engine)) is not None:
+        if (ticket := self._returned(engine)) is not None:
             # Alone: it may be what the engine before failed of.
             self._room.leave(ticket)
             return [ticket]
-        return self._room.take(share, self._budget)
+        return self._room.take(self._share_of_queue(engine), self._budget)
 
     async def _serve(self, engine: SeatedEngine, batch: list[Ticket]) -> None:
         error = await self._attempt(engine, batch)

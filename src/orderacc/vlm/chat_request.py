@@ -79,7 +79,7 @@ class ChatRequest:
             grammar=_grammar(body.get("response_format")),
             max_new_tokens=_most_tokens(body),
             station_id=headers.get(STATION_HEADER, asker)[:LONGEST_STATION],
-            priority=_priority(headers.get(PRIORITY_HEADER)),
+            priority=read_priority(headers),
         )
 
     def engine_request(self, request_id: str, *, max_pixels: int) -> VlmRequest:
@@ -97,6 +97,21 @@ class ChatRequest:
             station_id=self.station_id,
             priority=self.priority,
         )
+
+
+def read_priority(headers: Mapping[str, str]) -> Priority:
+    """How urgent a question is, by the headers it comes with; `CLOSING` when they do not say.
+
+    Raises:
+        EngineError: `bad_request`.
+    """
+    header = headers.get(PRIORITY_HEADER)
+    if header is None:
+        return Priority.CLOSING
+    try:
+        return Priority(int(header))
+    except ValueError:
+        raise _wrong(f"{PRIORITY_HEADER} should be one of {', '.join(str(int(one)) for one in Priority)}") from None
 
 
 def _pieces(messages: object) -> Iterator[tuple[bool, str]]:
@@ -155,15 +170,6 @@ def _most_tokens(body: Mapping[str, Any]) -> int:
     if type(most) is not int or not 1 <= most <= MOST_NEW_TOKENS:
         raise _wrong(f"max_tokens should be 1 to {MOST_NEW_TOKENS}")
     return most
-
-
-def _priority(header: str | None) -> Priority:
-    if header is None:
-        return Priority.CLOSING
-    try:
-        return Priority(int(header))
-    except ValueError:
-        raise _wrong(f"{PRIORITY_HEADER} should be one of {', '.join(str(int(one)) for one in Priority)}") from None
 
 
 def _wrong(what: str) -> EngineError:

@@ -71,6 +71,11 @@ class FairQueue(Generic[T]):
     def __len__(self) -> int:
         return self._length
 
+    @property
+    def urgencies(self) -> list[Priority]:
+        """How urgent those are who wait, the most urgent first."""
+        return [priority for priority in Priority if self._rings[priority]]
+
     def __iter__(self) -> Iterator[Place[T]]:
         """Everyone who waits, in no promised order."""
         for ring in self._rings.values():
@@ -172,9 +177,9 @@ class FairQueue(Generic[T]):
 
     def _next(self) -> Place[T] | None:
         """Who is served next; its station is on turn and can afford it."""
-        ring = next((ring for _, ring in sorted(self._rings.items()) if ring), None)
-        if ring is None:
+        if not self.urgencies:
             return None
+        ring = self._rings[self.urgencies[0]]
         while True:
             station, line = next(iter(ring.items()))
             if not line.on_turn:

@@ -16,7 +16,7 @@ from anyio import TASK_STATUS_IGNORED
 from orderacc.errors import EngineError
 from orderacc.telemetry import get_logger
 from orderacc.vlm.chat import answer_body, parse_json
-from orderacc.vlm.chat_request import ChatRequest
+from orderacc.vlm.chat_request import ChatRequest, read_priority
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -160,7 +160,8 @@ class VlmService:
             raise EngineError("the bearer token is missing or wrong", code="unauthorized")
 
     async def _answer(self, request: web.Request) -> web.Response:
-        if self._batcher.pressure >= 1:
+        # Before the body, which may be long, is read.
+        if not self._batcher.has_room(read_priority(request.headers)):
             raise EngineError("too many questions wait already", code="overloaded")
         body = await request.read()
         chat = await asyncio.to_thread(_read, body, request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -23,7 +23,7 @@ class Ticket:
     """One asker and how far it has come.
 
     Attributes:
-        request: The question.
+        request: The question; as urgent as it has become.
         came: When, by `time.monotonic()`.
         settled: Set when there is an answer or an error, or nobody waits any more.
         answer: The answer.
@@ -43,6 +43,17 @@ class Ticket:
     tried: set[SeatedEngine] = field(default_factory=set)
     moves: int = 0
     hangs: int = 0
+
+    def hurry(self, priority: Priority) -> bool:
+        """Make it more urgent, wherever it is.
+
+        Returns:
+            Whether it was less urgent.
+        """
+        if self.request.priority <= priority:
+            return False
+        self.request = replace(self.request, priority=priority)
+        return True
 
 
 class WaitingRoom:
@@ -79,6 +90,14 @@ class WaitingRoom:
         """Share of the queue that is taken or wanted, 0 to 1."""
         return min(1.0, len(self) / self._size)
 
+    def has_room(self, priority: Priority) -> bool:
+        """Whether a newcomer would find room in the queue, if only that of somebody less urgent."""
+        return self.pressure < 1 or any(other > priority for other in self._queue.urgencies)
+
+    def goes_first(self, ticket: Ticket) -> bool:
+        """Whether nobody in the queue is more urgent."""
+        return all(ticket.request.priority <= other for other in self._queue.urgencies[:1])
+
     def everyone(self) -> list[Ticket]:
         """All who wait."""
         return [*self._taken_back, *(place.item for place in self._queue), *(place.item for place in self._door)]
@@ -114,8 +133,12 @@ class WaitingRoom:
         Returns:
             Whether there was one that was less urgent.
         """
-        places = [place for place in self._queue if place.item.request.request_id == request_id]
-        return sum(self._queue.hurry(place, priority) for place in places) > 0
+        asked = [ticket for ticket in self.everyone() if ticket.request.request_id == request_id]
+        hurried = [ticket for ticket in asked if ticket.hurry(priority)]
+        for ticket in hurried:
+            if ticket.place is not None:
+                self._queue.hurry(ticket.place, priority)
+        return bool(hurried)
 
     def expired(self, now: float) -> list[Ticket]:
         """Let those go whose deadline has passed, by `time.monotonic()`."""
@@ -134,12 +157,13 @@ class WaitingRoom:
         return batch
 
     def take_back(self, ticket: Ticket) -> None:
-        """Somebody comes back from an engine; goes before those in the queue."""
+        """Somebody comes back from an engine; goes before those in the queue who are no more urgent."""
         self._taken_back.append(ticket)
 
     def next_taken_back(self, engine: SeatedEngine) -> Ticket | None:
-        """The first of those taken back that this engine has not failed on."""
-        return next((ticket for ticket in self._taken_back if engine not in ticket.tried), None)
+        """The most urgent of those taken back that this engine has not failed on; of several the first."""
+        untried = (ticket for ticket in self._taken_back if engine not in ticket.tried)
+        return min(untried, key=lambda ticket: ticket.request.priority, default=None)
 
     def taken_back(self) -> tuple[Ticket, ...]:
         """Those taken back from engines."""
