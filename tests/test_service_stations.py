@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderacc.capture import StationPhase
+from orderacc.capture.supervisor import MAX_ABANDONED
 from orderacc.config import VlmConfig
 from orderacc.errors import ConfigError, SourceError, StationError
 from orderacc.perception.picture import PictureWarning
@@ -228,6 +229,111 @@ async def test_a_camera_that_hangs_holds_up_nobody(monkeypatch):
         await until(lambda: reasons(stage, "left") == ["shutdown", "no_order"])
         stage.builder.camera("left").mend()
         stage.builder.camera("left").end()
+    one_each(stage)
+
+
+async def test_while_one_camera_hangs_everything_can_be_done_to_another_station():
+    async with staged(StagedBuilder(), two()) as stage:
+        hanging = stage.builder.camera("left")
+        await stage.show("left", HALF_AN_ORDER)
+        hanging.deaf = True
+        async with anyio.create_task_group() as group:
+            group.start_soon(stage.stations.remove, "left")
+            await until(lambda: stage.stations.health()["left"].phase is StationPhase.SHUTTING_DOWN)
+            await stage.stations.restart("right")
+            await stage.stations.repoint("right", source(1))
+            await stage.stations.add(station_config("middle"))
+            assert stage.stations.ids() == ("left", "right", "middle")
+            hanging.mend()
+            hanging.end()
+        assert stage.stations.ids() == ("right", "middle")
+    one_each(stage)
+
+
+async def test_threads_of_cameras_that_hang_are_counted_and_bounded_through_all_replacements(monkeypatch):
+    monkeypatch.setattr("orderacc.capture.supervisor.CLOSE_TIMEOUT", 0.05)
+    async with staged(StagedBuilder(), two()) as stage:
+        cameras = [stage.builder.camera("left", seed) for seed in range(MAX_ABANDONED + 1)]
+        for seed, camera in enumerate(cameras[:-1]):
+            await until(lambda camera=camera: camera.open == 1)
+            camera.deaf = True
+            if seed % 2:
+                await stage.stations.remove("left")
+                await stage.stations.add(station_config("left", seed + 1))
+            else:
+                await stage.stations.repoint("left", source(seed + 1))
+            assert stage.stations.health()["left"].abandoned_threads == seed + 1
+        await until(lambda: stage.stations.health()["left"].phase is StationPhase.CIRCUIT_OPEN)
+        assert stage.stations.health()["left"].last_error.code == "threads_stuck"
+        assert 'orderacc_station_abandoned_threads{station="left"} 4.0' in stage.stations.metrics().decode()
+        assert stage.stations.health()["right"].abandoned_threads == 0
+        assert cameras[-1].opened == 0
+        cameras[0].mend()
+        cameras[0].end()
+        await until(lambda: cameras[-1].open == 1)
+        assert stage.stations.health()["left"].abandoned_threads == MAX_ABANDONED - 1
+        for camera in cameras:
+            camera.mend()
+            camera.end()
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        ({"fps": 0.0}, " fps: should be greater than or equal to 1"),
+        ({"fps": "x"}, " fps: should be a valid number"),
+        ({"roi": (0.9, 0.0, 0.1, 1.0)}, " roi: should be left, top, right, bottom"),
+        ({"id": "middle"}, ": keeps its id"),
+        ({"bogus": 1}, " bogus: Extra inputs"),
+        ({"source": {"type": "rtsp", "url": "rtsp://h:hunter2/1"}}, " source.rtsp.url: should be a URL"),
+    ],
+)
+async def test_settings_that_are_wrong_leave_a_station_as_it_is(values, wrong):
+    async with staged(StagedBuilder(), two()) as stage:
+        await stage.show("left", HALF_AN_ORDER)
+        with pytest.raises(ConfigError) as refused:
+            await stage.stations.change("left", values)
+        assert str(refused.value).startswith(f"station 'left'{wrong}")
+        assert "hunter2" not in str(refused.value)
+        assert stage.stations.ids() == ("left", "right")
+        assert stage.stations.configuration("left") == station_config("left")
+        await stage.show("left", ORDER_FRAMES)
+        await until(lambda: reasons(stage, "left") == ["no_order"])
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("by", ["repoint", "apply"])
+async def test_a_station_that_cannot_be_made_anew_is_tried_again(monkeypatch, live, by):
+    monkeypatch.setattr("orderacc.service.tending.CRASH_PAUSE", 0.01)
+    async with staged(StagedBuilder(live=live), two()) as stage:
+        await stage.show("left", HALF_AN_ORDER)
+        stage.builder.bugs["left"].waking = 3
+        if by == "apply":
+            changes = await stage.stations.apply(config_of(station_config("left", 1), station_config("right", 1)))
+            assert changes.changed == ("left", "right")
+        else:
+            await stage.stations.repoint("left", source(1))
+        health = stage.stations.health()["left"]
+        assert health.failures["station_crashed"] >= 1
+        assert (health.last_error.code, health.last_error.message) == ("station_crashed", "waking")
+        await until(lambda: stage.builder.camera("left", 1).open == 1)
+        await stage.show("left", ORDER_FRAMES, seed=1)
+        await until(lambda: reasons(stage, "left") == ["shutdown", "no_order"])
+        assert stage.stations.health()["left"].failures == {"station_crashed": 3}
+        assert stage.stations.health()["right"].failures == {}
+        assert stage.stations.failed() == ()
+    one_each(stage)
+
+
+async def test_a_new_station_that_cannot_be_made_leaves_the_others_alone():
+    async with staged(StagedBuilder(), two()) as stage:
+        await stage.show("left", HALF_AN_ORDER)
+        stage.builder.bugs["new"] = Bugs(waking=1)
+        with pytest.raises(BugError):
+            await stage.stations.apply(config_of(station_config("left", 1), station_config("new")))
+        assert stage.stations.ids() == ("left", "right")
+        assert reasons(stage, "left") == []
+        assert stage.builder.followed[-1] is stage.builder.followed[0]
     one_each(stage)
 
 

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 from anyio import TASK_STATUS_IGNORED
 
-from orderacc.errors import OrderAccError, StationError
+from orderacc.config.change import changed_station
+from orderacc.errors import StationError
 from orderacc.service.tending import TendedStation
+from orderacc.service.turns import Turns
 from orderacc.telemetry.metrics import exposition
 from orderacc.telemetry.vlm_metrics import VlmMetrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import TaskGroup, TaskStatus
     from prometheus_client.registry import Collector
@@ -64,8 +67,8 @@ class StationSet:
     """Watches stations that come and go; what happens to one does not touch the others.
 
     Whatever is done to a station, every order opened at it gets exactly one verdict: one that is open when its station
-    is removed, or pointed at another camera, ends as `shutdown`. Operations are carried out one after the other and
-    cannot be cancelled half way. All of it belongs to the event loop.
+    is removed, or pointed at another camera, ends as `shutdown`. What is done to one station is done one thing after
+    the other, and cannot be cancelled half way. All of it belongs to the event loop.
 
     Args:
         pipeline: Judges what the stations see.
@@ -93,7 +96,8 @@ class StationSet:
         self._leftovers = tuple(leftovers)
         self._next_visits: dict[str, int] = {}
         self._group: TaskGroup | None = None
-        self._lock = anyio.Lock()
+        self._turns = Turns()
+        self._departed: dict[str, TendedStation] = {}
         self._changed = anyio.Event()
 
     async def run(self, *, task_status: TaskStatus[StationSet] = TASK_STATUS_IGNORED) -> None:
@@ -114,7 +118,7 @@ class StationSet:
                 self._group = group
                 try:
                     for station in self._config.stations:
-                        self._begin(station, plans[station.id])
+                        self._begin(self._tended(station, plans[station.id]))
                     for left in self._leftovers:
                         if (watched := self._watched.get(left.evidence.station_id)) is not None:
                             self._pipeline.resume(watched.station, left)
@@ -176,11 +180,11 @@ class StationSet:
             StationError: `station_exists`, or `not_running` when the set has ended.
             ConfigError: If it cannot be made.
         """
-        async with self._operation():
+        async with self._operation(self._turns.of(config.id)):
             if config.id in self._watched:
                 raise StationError(f"there is a station {config.id!r} already", code="station_exists")
             plan = await asyncio.to_thread(self._builder.plan, config)
-            self._begin(config, plan)
+            self._begin(self._tended(config, plan))
 
     async def remove(self, station_id: str) -> None:
         """Watch a station no more; returns when its camera has been let go.
@@ -188,7 +192,7 @@ class StationSet:
         Raises:
             StationError: `no_such_station`, or `not_running`.
         """
-        async with self._operation():
+        async with self._operation(self._turns.of(station_id)):
             await self._drop(self._find(station_id))
 
     async def restart(self, station_id: str) -> None:
@@ -197,7 +201,7 @@ class StationSet:
         Raises:
             StationError: `no_such_station`, or `not_running`.
         """
-        async with self._operation():
+        async with self._operation(self._turns.of(station_id)):
             watched = self._find(station_id)
             station = watched.station
             if station.live and station.capture is not None and not station.state.ended:
@@ -229,9 +233,9 @@ class StationSet:
             StationError: `no_such_station`, or `not_running`.
             ConfigError: If the station cannot be made so; then it goes on as it is.
         """
-        async with self._operation():
+        async with self._operation(self._turns.of(station_id)):
             watched = self._find(station_id)
-            config = watched.config.model_copy(update=dict(values))
+            config = changed_station(watched.config, values)
             await self._replace(watched, config, await asyncio.to_thread(self._builder.plan, config))
 
     async def apply(self, config: Config) -> Changes:
@@ -244,14 +248,19 @@ class StationSet:
             StationError: `not_running`.
             ConfigError: If a station cannot be made, or the orders' file is bad; then nothing has changed.
         """
-        async with self._operation():
-            wanted = {station.id: station for station in config.stations}
+        wanted = {station.id: station for station in config.stations}
+        async with self._operation(self._turns.of_all(lambda: {*wanted, *self._watched})):
             new = [station for name, station in wanted.items() if name not in self._watched]
             gone = [watched for name, watched in self._watched.items() if name not in wanted]
             other = [
                 watched for name, watched in self._watched.items() if wanted.get(name, watched.config) != watched.config
             ]
-            plans = await self._plans(config, [*new, *(wanted[watched.config.id] for watched in other)])
+            try:
+                plans = await self._plans(config, [*new, *(wanted[watched.config.id] for watched in other)])
+                added = [self._tended(station, plans[station.id]) for station in new]
+            except Exception:
+                await asyncio.to_thread(self._builder.follow, self._config)
+                raise
             self._config = config
             # Cameras are let go side by side: one that hangs holds up nobody but itself.
             async with anyio.create_task_group() as group:
@@ -260,8 +269,8 @@ class StationSet:
                 for watched in other:
                     name = watched.config.id
                     group.start_soon(self._replace, watched, wanted[name], plans[name])
-                for station in new:
-                    self._begin(station, plans[station.id])
+                for watched in added:
+                    self._begin(watched)
         return Changes(
             added=tuple(station.id for station in new),
             removed=tuple(watched.config.id for watched in gone),
@@ -270,13 +279,16 @@ class StationSet:
         )
 
     @asynccontextmanager
-    async def _operation(self) -> AsyncIterator[None]:
-        """One at a time, while the set runs, and to the end: a station half pointed elsewhere would be lost."""
-        async with self._lock:
-            if self._group is None:
-                raise StationError("the stations are not being watched", code="not_running")
-            with anyio.CancelScope(shield=True):
-                yield
+    async def _operation(self, turn: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+        """While the set runs, and to the end: a station half pointed elsewhere would be lost."""
+        try:
+            async with turn:
+                if self._group is None:
+                    raise StationError("the stations are not being watched", code="not_running")
+                with anyio.CancelScope(shield=True):
+                    yield
+        finally:
+            self._changed.set()
 
     def _find(self, station_id: str) -> TendedStation:
         if station_id not in self._watched:
@@ -290,26 +302,31 @@ class StationSet:
             self._builder.follow(config)
             return {station.id: self._builder.plan(station) for station in stations}
 
-        try:
-            return await asyncio.to_thread(plan)
-        except OrderAccError:
-            await asyncio.to_thread(self._builder.follow, self._config)
-            raise
+        return await asyncio.to_thread(plan)
 
-    def _begin(self, config: StationConfig, plan: Callable[[int], Station]) -> None:
+    def _tended(
+        self, config: StationConfig, plan: Callable[[int], Station], before: TendedStation | None = None
+    ) -> TendedStation:
+        before = before or self._departed.get(config.id)
+        return TendedStation(config, plan, self._next_visits.get(config.id, self._first_visit), before)
+
+    def _begin(self, watched: TendedStation) -> None:
         if self._group is None:
             return  # stopped meanwhile: nothing is watched any more
-        watched = TendedStation(config, plan, self._next_visits.get(config.id, self._first_visit))
-        self._watched[config.id] = watched
+        self._departed.pop(watched.config.id, None)
+        self._watched[watched.config.id] = watched
         self._group.start_soon(self._tend, watched)
 
     async def _drop(self, watched: TendedStation) -> None:
         await watched.end()
         del self._watched[watched.config.id]
+        self._departed = {name: each for name, each in self._departed.items() if each.stuck}
+        if watched.stuck:
+            self._departed[watched.config.id] = watched
 
     async def _replace(self, watched: TendedStation, config: StationConfig, plan: Callable[[int], Station]) -> None:
         await watched.end()
-        self._begin(config, plan)
+        self._begin(self._tended(config, plan, watched))
 
     async def _tend(self, watched: TendedStation) -> None:
         try:
@@ -319,11 +336,9 @@ class StationSet:
             self._changed.set()
 
     async def _all_ended(self) -> None:
-        while True:
-            async with self._lock:
-                if self._watched and all(watched.over for watched in self._watched.values()):
-                    return
-                self._changed = anyio.Event()
+        # While something is done to a station, it may have ended only to begin again.
+        while self._turns.busy or not self._watched or not all(watched.over for watched in self._watched.values()):
+            self._changed = anyio.Event()
             await self._changed.wait()
 
 

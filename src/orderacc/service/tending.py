@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -32,7 +33,12 @@ class TendedStation:
     Args:
         config: What it was made from.
         plan: Makes the station, given the number of its first visit.
-        first_visit: That number.
+        first_visit: That number, of a station that takes nobody's place.
+        before: The one whose place it takes, which has ended. When its station cannot be made it stands in until it
+            can, and what it left behind is counted on.
+
+    Raises:
+        Exception: What `plan` raised, if there is nobody to stand in.
 
     Attributes:
         config: What it was made from.
@@ -40,11 +46,22 @@ class TendedStation:
         station: The station there is now.
     """
 
-    def __init__(self, config: StationConfig, plan: Callable[[int], Station], first_visit: int) -> None:
+    def __init__(
+        self,
+        config: StationConfig,
+        plan: Callable[[int], Station],
+        first_visit: int,
+        before: TendedStation | None = None,
+    ) -> None:
         self.config = config
         self.plan = plan
-        self.station = plan(first_visit)
         self._crashes = 0
+        self._last_error: LastError | None = None
+        if before is None:
+            self.station = plan(first_visit)
+        else:
+            self.station = before.station
+            self._make()
         self._scope = anyio.CancelScope()
         self._over = anyio.Event()
 
@@ -57,6 +74,12 @@ class TendedStation:
     def next_visit(self) -> int:
         """Number the next visit at this station will get."""
         return self.station.eyes.next_visit
+
+    @property
+    def stuck(self) -> bool:
+        """Whether its camera has left threads behind that do not end."""
+        capture = self.station.capture
+        return capture is not None and capture.health().abandoned_threads > 0
 
     async def run(self, desk: Desk) -> None:
         """Watch until the station ends by itself or is not wanted any more; whatever breaks, nothing is raised."""
@@ -77,15 +100,16 @@ class TendedStation:
     def health(self) -> StationHealth:
         """What its camera says, and what else is known."""
         station, state = self.station, self.station.state
-        health = station.capture.health() if station.capture is not None else StationHealth(station.station_id)
+        capture = station.capture
+        health = StationHealth(station.station_id, at=time.monotonic()) if capture is None else capture.health()
         failures, last_error = dict(health.failures), health.last_error
         if state.failures:
             failures["station_failed"] = state.failures
         if self._crashes:
             failures["station_crashed"] = self._crashes
-        if state.error is not None and last_error is None:
-            code = state.error.code if isinstance(state.error, OrderAccError) else "station_crashed"
-            last_error = LastError(code, redact_text(str(state.error)), health.at)
+        own = self._last_error
+        if own is not None and (last_error is None or last_error.at < own.at):
+            last_error = own
         return replace(
             health,
             kept=health.kept - state.thinned,
@@ -96,13 +120,35 @@ class TendedStation:
         )
 
     async def _watch(self, desk: Desk) -> bool:
-        """Watch the station, made anew if it has broken down; False when it is to be tried again."""
+        """Watch the station, made anew if it has ended; False when it is to be tried again."""
+        if self.station.state.ended and not self._make():
+            return False
         try:
-            if self.station.state.ended:
-                self.station = self.plan(self.next_visit)
             await watch(self.station, desk)
         except Exception as error:  # noqa: BLE001  whatever is wrong with one station, the others go on
-            self._crashes += 1
-            _log.error("station_crashed", station_id=self.config.id, crashes=self._crashes, exc_info=error)
+            self._crashed(error)
             return not self.station.live
+        if self.station.state.error is not None:
+            self._note(self.station.state.error)
         return True
+
+    def _make(self) -> bool:
+        """Make the station anew; False when that failed, and the old one is there still."""
+        try:
+            station = self.plan(self.next_visit)
+        except Exception as error:  # noqa: BLE001  likewise
+            self._crashed(error)
+            return False
+        if station.capture is not None and self.station.capture is not None:
+            station.capture.succeed(self.station.capture)
+        self.station = station
+        return True
+
+    def _crashed(self, error: Exception) -> None:
+        self._crashes += 1
+        self._note(error)
+        _log.error("station_crashed", station_id=self.config.id, crashes=self._crashes, exc_info=error)
+
+    def _note(self, error: Exception) -> None:
+        code = error.code if isinstance(error, OrderAccError) else "station_crashed"
+        self._last_error = LastError(code, redact_text(str(error)), time.monotonic())
