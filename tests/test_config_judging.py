@@ -1,4 +1,4 @@
-"""The part of the configuration that a recording needs, out of the environment alone."""
+"""What a recording needs out of the environment alone, and paths in the home directory of nobody."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orderacc.config import JudgingConfig, load_judging
+from orderacc.config import JudgingConfig, load_config, load_judging
 from orderacc.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +30,17 @@ def test_variables_of_judging_count_and_those_of_anything_else_do_not(
     config = load_judging(environment=environment)
     assert config.models.vlm == str(tmp_path / "mine")
     assert config.validation.threshold == 0.9
+
+
+def test_the_home_directory_of_nobody_is_a_finding(tmp_path: Path) -> None:
+    file = tmp_path / "stations.yaml"
+    file.write_text(
+        "stations:\n  - {id: a, source: {type: http, url: 'file:~nobody-here/url'}}\nmodels: {vlm: ~nobody-here/vlm}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, environment={})
+    assert [found.line for found in caught.value.findings] == [2, 3]
+    assert all("home directory" in found.message for found in caught.value.findings)
 
 
 def test_mistakes_name_their_variables() -> None:

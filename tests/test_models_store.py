@@ -126,7 +126,7 @@ def test_without_a_home_directory_the_variable_is_named(monkeypatch: pytest.Monk
 @pytest.mark.usefixtures("homeless")
 def test_a_daemon_needs_no_home_directory_to_be_imported() -> None:
     module = "orderacc.service.runtime"
-    code = f"import pwd\npwd.getpwuid = {}.__getitem__\nimport {module}\nprint({module}.__name__)"
+    code = f"import pwd\npwd.getpwuid = dict().__getitem__\nimport {module}\nprint({module}.__name__)"
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True, text=True, check=False, timeout=60,

@@ -35,7 +35,7 @@ def resolve(
             if value.startswith("file:"):
                 return _from_file(base / Path(value.removeprefix("file:")).expanduser())
             return _NAME.sub(lambda match: _from_environment(match[1], environment), value)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # a text that leads nowhere, or the home directory of nobody
             complain(path, str(error))
             return value
 

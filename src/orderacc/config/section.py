@@ -14,7 +14,10 @@ def _locate(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str) or not value.strip():
         raise PydanticCustomError("path_type", "should be a path, as text")
     base = (info.context or {}).get("base", Path())
-    return (base / Path(value).expanduser()).absolute()
+    try:
+        return (base / Path(value).expanduser()).absolute()
+    except RuntimeError:
+        raise PydanticCustomError("no_home", "there is no such home directory: write the whole path") from None
 
 
 def _existing_file(value: object, info: ValidationInfo) -> object:
