@@ -220,6 +220,16 @@ async def test_how_a_slip_is_read_may_be_off_by_zeros_and_by_letters_that_look_l
     assert bool(match.candidates) == (found is None and len(shown) > 1)
 
 
+async def test_a_number_as_it_is_written_counts_before_zeros_aside_and_a_closed_order_may_have_either():
+    store = OrderStore()
+    await store.put(order("42", state="closed"))
+    assert (await store.find("s", "0042")).order.display_id == "42"
+    await store.put(order("042"))
+    assert (await store.find("s", "0042")).order.display_id == "042"
+    await store.put(order("0042", state="closed"))
+    assert (await store.find("s", "0042")).order.display_id == "0042"
+
+
 async def test_letters_are_taken_for_digits_among_open_orders_only():
     store = OrderStore()
     await store.put(order("45", state="closed"))

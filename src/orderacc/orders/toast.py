@@ -1,7 +1,8 @@
 """Orders as Toast's Orders API gives them.
 
 Understood are the answers of `GET /orders/v2/ordersBulk` (a list) and of `GET /orders/v2/orders/{guid}` (one). Who
-ordered, where to and what was paid are not read; neither is a tab's name, which is a person's.
+ordered, where to and what was paid are not read; neither is a tab's name, which is a person's. Asking Toast, with a
+period that moves, by pages and with tokens that expire, is left to a service that passes its answers on.
 """
 
 from __future__ import annotations
