@@ -337,6 +337,7 @@ def test_another_epoch(files, capsys):
         ({"orders": []}, "orders: "),
         ({"orders": 3}, "orders: should be a valid list"),
         ({}, "orders: is required"),
+        ({"schema": 2, "orders": [{"order_id": "7", "items": [], "expected": []}]}, "schema: should be 1"),
         ({"orders": [{"order_id": "7", "items": []}]}, "orders[0].expected: is required"),
         ({"orders": [{"order_id": 7, "items": [], "expected": []}]}, "orders[0].order_id: should be a valid string"),
         ({"orders": [{"order_id": "7", "items": [{"name": "A", "quantity": 0}], "expected": []}]}, ".quantity: "),

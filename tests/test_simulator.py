@@ -138,6 +138,16 @@ def test_a_script_can_be_written_by_hand(tmp_path):
     assert script.seconds > 6
 
 
+def test_a_number_may_come_again_for_what_it_paid_for(tmp_path):
+    path = tmp_path / "again.yaml"
+    path.write_text(
+        "orders:\n"
+        "  - {order_id: 84, paid: [{name: Taco}, {name: Cola}, {name: Taco}], actions: [{at: 1, do: slip}]}\n"
+        "  - {order_id: 84, paid: [{name: Cola}, {name: Taco, quantity: 2}], actions: [{at: 9, do: slip}]}\n"
+    )
+    assert [order.order_id for order in load_script(path).orders] == ["84", "84"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -157,6 +167,14 @@ def test_a_script_can_be_written_by_hand(tmp_path):
         (
             "orders: [{order_id: 1, actions: [{at: 1, do: lay, what: Taco}, {at: 2, do: take}, {at: 3, do: move}]}]",
             "no '' lies there to move",
+        ),
+        (
+            (
+                "orders:\n"
+                "  - {order_id: 84, paid: [{name: Taco}], actions: [{at: 1, do: slip}]}\n"
+                "  - {order_id: '84', paid: [{name: Taco, quantity: 2}], actions: [{at: 9, do: slip}]}\n"
+            ),
+            "bad.yaml:3:6 orders[1].order_id: '84' is the number of orders[0] already, which paid for something else",
         ),
         ("orders: [", "not YAML"),
         ("7", "should be a table of keys"),
@@ -181,6 +199,7 @@ def test_a_recording_is_single_slice_h264_with_its_truth_beside_it(tmp_path):
         times = [float(frame.pts * stream.time_base) for frame in container.decode(stream)]
     assert times == pytest.approx([i / 5 for i in range(20)], abs=1e-4)
     assert truth == json.loads((tmp_path / "truth.json").read_text())
+    assert truth["schema"] == 1
     order = truth["orders"][0]
     assert order["status"] == "inaccurate"
     assert order["quantity_mismatch"] == [{"name": "Donut", "expected": 2, "seen": 1}]

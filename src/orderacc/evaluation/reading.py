@@ -95,6 +95,7 @@ class _TrueOrder(_Part):
 
 
 class _Truth(_Part):
+    schema_version: Literal[1] = Field(default=1, alias="schema")
     orders: Annotated[list[_TrueOrder], Field(min_length=1)]
 
     @model_validator(mode="after")

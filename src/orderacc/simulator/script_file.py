@@ -68,8 +68,8 @@ def load_script(path: Path) -> Script:
         path: The file; the keys are the fields of `Script`, `ScriptedOrder`, `Item` and `Action`.
 
     Raises:
-        ConfigError: With everything that is wrong: keys and values, items that are not on the menu, and actions on
-            things that do not lie there.
+        ConfigError: With everything that is wrong: keys and values, items that are not on the menu, actions on things
+            that do not lie there, and numbers paid for in two ways.
     """
     document = read_document(path)
     try:
@@ -97,6 +97,7 @@ def load_script(path: Path) -> Script:
         for index, order in enumerate(orders)
         for place, message in _impossible(order.actions)
     ]
+    findings += [document.finding(("orders", *place), message) for place, message in _paid_twice(orders)]
     if findings:
         raise ConfigError(findings)
     last = max(action.at for order in orders for action in order.actions)
@@ -106,6 +107,21 @@ def load_script(path: Path) -> Script:
 def save_script(script: Script, path: Path) -> None:
     """Write a script as JSON."""
     path.write_text(json.dumps(script.to_dict(), indent=1) + "\n", encoding="utf-8")
+
+
+def _paid_twice(orders: Sequence[ScriptedOrder]) -> Iterator[tuple[FieldPath, str]]:
+    """Numbers that come again for something else: the POS knows one order of a number, so no truth could hold both."""
+    first: dict[str, tuple[int, Counter[str]]] = {}
+    for index, order in enumerate(orders):
+        paid = Counter[str]()
+        for item in order.paid:
+            paid[item.name] += item.quantity
+        earlier, known = first.setdefault(order.order_id, (index, paid))
+        if paid != known:
+            yield (
+                (index, "order_id"),
+                f"{order.order_id!r} is the number of orders[{earlier}] already, which paid for something else",
+            )
 
 
 def _impossible(actions: Sequence[Action]) -> Iterator[tuple[FieldPath, str]]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from orderacc.simulator.script import Script, ScriptedOrder
     from orderacc.simulator.timeline import Timeline
 
+SCHEMA: Final = 1
+"""Version of truth.json."""
+
 VISIBLE: Final = 0.5
 """A piece counts as visible while at least this share of it is."""
 
@@ -67,6 +70,7 @@ def differences(expected: Iterable[Item], laid: Iterable[Item]) -> dict[str, Any
 def truth_of(script: Script, timeline: Timeline, log: VisibilityLog, size: tuple[int, int]) -> dict[str, Any]:
     """The content of truth.json."""
     return {
+        "schema": SCHEMA,
         "seed": script.seed,
         "fps": script.fps,
         "size": list(size),
