@@ -32,6 +32,22 @@ def test_variables_of_judging_count_and_those_of_anything_else_do_not(
     assert config.validation.threshold == 0.9
 
 
+def test_a_file_may_hold_what_judging_needs_alone_or_beside_stations(tmp_path: Path) -> None:
+    file = tmp_path / "vlm.yaml"
+    for others in (
+        "",
+        "schema: 1\nstations: [{id: a, source: {type: file, path: gone.mp4}}]\nmenu: {file: gone.yaml}\n",
+    ):
+        file.write_text(f"{others}vlm: {{cache_dir: compiled, kv_tokens: 512}}\n")
+        config = load_judging(file, environment={"ORDERACC_VLM__KV_TOKENS": "1024"})
+        assert (config.vlm.cache_dir, config.vlm.kv_tokens) == (tmp_path / "compiled", 1024)
+    for wrong, told in (("\nvlms: {}\n", "did you mean 'vlm'?"), ("- vlm\n", "a table")):
+        file.write_text(wrong)
+        with pytest.raises(ConfigError, match="vlm") as caught:
+            load_judging(file, environment={})
+        assert told in caught.value.findings[0].message
+
+
 def test_the_home_directory_of_nobody_is_a_finding(tmp_path: Path) -> None:
     file = tmp_path / "stations.yaml"
     file.write_text(

@@ -9,7 +9,9 @@ import pytest
 
 from orderacc import ConfigError, load_config
 from orderacc.cli import main
-from orderacc.config import SecretText
+from orderacc.config import JudgingConfig, SecretText, VlmConfig
+from orderacc.errors import ModelError
+from orderacc.service.engines import VlmSetup
 from orderacc.vlm.openai import RemoteSettings
 
 if TYPE_CHECKING:
@@ -117,6 +119,42 @@ class TestServe:
     def test_a_model_that_is_not_there(self, capsys: pytest.CaptureFixture[str]) -> None:
         code, err = self.run(capsys, "--model", "nobody-vlm")
         assert (code, "model_missing" in err) == (1, True)
+
+    def test_mistakes_in_its_file_have_a_line_and_what_it_cannot_do_is_one(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        file = tmp_path / "vlm.yaml"
+        remote = f"remote: {{urls: ['{URL}'], model: m}}"
+        for text, told in (
+            ("vlm:\n  kv_token: 4\n", "did you mean 'kv_tokens'?"),
+            (f"vlm:\n  {remote}\n", "the model of this machine"),
+            (f"vlm: {{\n  local: false, {remote}}}\n", "the model of this machine"),
+        ):
+            file.write_text(text)
+            code, err = self.run(capsys, "--config", file)
+            assert (code, "vlm.yaml:2:" in err, told in err) == (1, True, True), err
+        assert self.run(capsys, "--config", tmp_path / "gone")[0] == 2
+
+    def test_options_go_before_the_file(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[JudgingConfig] = []
+
+        def load(config: JudgingConfig) -> None:
+            asked.append(config)
+            raise ModelError("enough")
+
+        monkeypatch.setattr(VlmSetup, "load_to_serve", load)
+        file = tmp_path / "vlm.yaml"
+        file.write_text("models: {vlm: mine}\nvlm: {devices: [GPU.0, GPU.1], kv_tokens: 512, max_batch_size: 2}\n")
+        self.run(capsys)
+        self.run(capsys, "--config", file)
+        self.run(capsys, "--config", file, "--model", "other", "--device", "CPU", "--max-batch-size", 3)
+        plain, written, over = [(one.models.vlm, one.vlm) for one in asked]
+        assert plain == ("demo-vlm", VlmConfig(queue_size=64))
+        own = VlmConfig(devices=("GPU.0", "GPU.1"), kv_tokens=512, max_batch_size=2, queue_size=64)
+        assert written == ("mine", own)
+        assert over == ("other", VlmConfig(device="CPU", kv_tokens=512, max_batch_size=3, queue_size=64))
 
     def test_an_empty_token_is_a_mistake_and_not_an_open_door(
         self, capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -16,6 +16,7 @@ from orderacc.service.engines import VlmSetup
 from orderacc.simulator.menu import DEMO_ITEMS, NAMES
 from orderacc.vlm.answer import read_answer
 from orderacc.vlm.engine import VlmRequest
+from orderacc.vlm.genai import GenaiEngine
 from orderacc.vlm.prompt import answer_grammar, build_prompt
 
 if TYPE_CHECKING:
@@ -74,6 +75,16 @@ async def test_a_local_engine_that_is_lost_is_loaded_anew() -> None:
     assert before.text == after.text
     (engine,) = setup.batcher.statistics().engines
     assert (engine.name, engine.role, engine.state, engine.replaced) == ("cpu", "local", "gone", 1)
+
+
+async def test_a_model_to_be_served_has_answered_a_first_question_about_what_it_can_say() -> None:
+    setup = VlmSetup.load_to_serve(judging(kv_tokens=512, hang_after_sec=7.0))
+    try:
+        assert isinstance(setup.engine, GenaiEngine)
+        assert list(setup.engine._pipeline._grammars) == [answer_grammar(NAMES)]
+        assert (setup.label.partition("@")[0], setup.view) == ("demo-vlm", (252, 168))
+    finally:
+        await setup.batcher.aclose()
 
 
 async def roles(**vlm: object) -> list[tuple[str, str]]:

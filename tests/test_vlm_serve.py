@@ -24,7 +24,7 @@ from orderacc.config import SecretText
 from orderacc.errors import EngineError
 from orderacc.models.store import ModelStore
 from orderacc.simulator.samples import sample
-from orderacc.testing import StagedEngine
+from orderacc.testing import EngineFault, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.chat import PRIORITY_HEADER
 from orderacc.vlm.engine import Priority, VlmRequest
@@ -39,6 +39,7 @@ from orderacc.vlm.view import render_view, view_window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
     from chat_servers import Served
 
@@ -466,6 +467,27 @@ async def test_a_queue_full_of_questions_that_can_wait_has_room_for_an_urgent_on
     assert statuses == {"asked": 200, "first": 200, "urgent": 200, "second": 429, "third": 429}
     prompts = [one.prompt for batch in gate.batches for one in batch]
     assert [prompt.partition("<")[0] for prompt in prompts] == ["asked", "urgent", "first"]
+
+
+async def test_a_server_whose_engines_do_not_work_is_not_well() -> None:
+    hung = StagedEngine(lambda _: "{}", fault=lambda _: EngineFault.HANG)
+    batcher = VlmBatcher([EngineSeat(hung)], policy=EnginePolicy(hang_after_sec=0.1))
+    async with serving(batcher) as url:
+        address = url.replace("/v1", "/health")
+        assert [(status, body["status"]) for status, body in [await get(address)]] == [(200, "ok")]
+        assert (await post(url, question(model="staged")))[0] == 500
+        status, body = await get(address)
+        assert (status, body["status"], body["engines"]) == (503, "failing", {"staged": "gone"})
+    hung.release()
+
+
+async def test_a_server_takes_its_settings_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "vlm.yaml"
+    file.write_text("vlm: {kv_tokens: 256}\n")
+    with serve_vlm("--config", str(file)) as server:
+        assert (await post(server.url, question(), None))[0] == 200
+        status, body, _ = await post(server.url, question(**text([said("a" * 300), PICTURE])), None)
+        assert (status, "longer than the 256 tokens" in body["error"]["message"]) == (400, True)
 
 
 async def test_a_client_that_goes_away_takes_its_question_along() -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from orderacc.config import SecretText
+    from orderacc.config import JudgingConfig, SecretText
     from orderacc.vlm.batcher import VlmBatcher
     from orderacc.vlm.serve import ServeSettings
 
 TOKEN_VARIABLE = "ORDERACC_SERVE_TOKEN"  # noqa: S105  the name of the place, not what is there
+
+QUEUE_SIZE = 64
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -22,8 +23,21 @@ app = typer.Typer()
 
 @app.command("serve-vlm")
 def serve_vlm(
-    model: Annotated[str, typer.Option(help="An id that `orderacc models list` knows, or a folder.")] = "demo-vlm",
-    device: Annotated[str, typer.Option(help="AUTO, CPU, GPU or NPU.")] = "AUTO",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="A file with the sections `vlm` and `models` of a stations.yaml; what is said here goes before it.",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="An id that `orderacc models list` knows, or a folder; demo-vlm by default.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="AUTO, CPU, GPU or NPU; AUTO by default.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; all cores but one by default.", min=1)] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes one that is free.", min=0, max=65535)] = 8000,
@@ -33,8 +47,12 @@ def serve_vlm(
             help=f"File with the bearer token clients must show; or set {TOKEN_VARIABLE}.", exists=True, dir_okay=False
         ),
     ] = None,
-    max_batch_size: Annotated[int, typer.Option(help="Most pictures in one call.", min=1, max=256)] = 16,
-    queue_size: Annotated[int, typer.Option(help="Most pictures that wait.", min=1, max=10000)] = 64,
+    max_batch_size: Annotated[
+        int | None, typer.Option(help="Most pictures in one call; 16 by default.", min=1, max=256)
+    ] = None,
+    queue_size: Annotated[
+        int | None, typer.Option(help=f"Most pictures that wait; {QUEUE_SIZE} by default.", min=1, max=10000)
+    ] = None,
 ) -> None:
     """Serve the model over the OpenAI chat API, for `vlm: {remote: ...}` of other machines.
 
@@ -42,26 +60,40 @@ def serve_vlm(
 
     Example: orderacc serve-vlm --model qwen2.5-vl-7b-int8 --device GPU --host 0.0.0.0 --token-file token
     """
-    from anyio import run, to_thread
+    from anyio import run
 
-    from orderacc.models.store import ModelStore
+    from orderacc.service.engines import VlmSetup
     from orderacc.telemetry import configure_logs, loaded_things_spared, prefer_event_loop
-    from orderacc.vlm.batcher import VlmBatcher
-    from orderacc.vlm.genai import GenaiEngine
     from orderacc.vlm.genai_settings import DEFAULT_MAX_PIXELS
-    from orderacc.vlm.seat import EngineSeat
     from orderacc.vlm.serve import ServeSettings
 
     prefer_event_loop()
     configure_logs("console")
     token = _token(token_file)
-    info = ModelStore().resolve(model, kind="vlm")
-    load = partial(GenaiEngine.load, info.path, device=device, threads=threads, max_batch_size=max_batch_size)
-    seat = EngineSeat(load(), make_engine=partial(to_thread.run_sync, load))
-    batcher = VlmBatcher((seat,), max_batch_size=max_batch_size, queue_size=queue_size)
-    settings = ServeSettings(model=info.label, host=host, port=port, token=token, max_pixels=DEFAULT_MAX_PIXELS)
+    sizes = {"threads": threads, "max_batch_size": max_batch_size, "queue_size": queue_size}
+    setup = VlmSetup.load_to_serve(_settings(config, model, device, sizes))
+    settings = ServeSettings(model=setup.label, host=host, port=port, token=token, max_pixels=DEFAULT_MAX_PIXELS)
     with loaded_things_spared():
-        run(_serve, batcher, settings)
+        run(_serve, setup.batcher, settings)
+
+
+def _settings(file: Path | None, model: str | None, device: str | None, sizes: dict[str, int | None]) -> JudgingConfig:
+    """The file's settings with those of the command line over them."""
+    from orderacc.config import finding_in, load_judging
+    from orderacc.errors import ConfigError
+
+    config = load_judging(file)
+    if config.vlm.remote is not None or not config.vlm.local:
+        place = ("vlm", "remote" if config.vlm.local else "local")
+        raise ConfigError([finding_in(file or "", place, "what is served is the model of this machine")])
+    given: dict[str, object] = {name: size for name, size in sizes.items() if size is not None}
+    if "queue_size" not in config.vlm.model_fields_set:
+        # Those of several daemons wait here.
+        given.setdefault("queue_size", QUEUE_SIZE)
+    if device is not None:
+        given |= {"device": device, "devices": None}
+    models = config.models.model_copy(update={"vlm": model} if model is not None else {})
+    return config.model_copy(update={"models": models, "vlm": config.vlm.model_copy(update=given)})
 
 
 async def _serve(batcher: VlmBatcher, settings: ServeSettings) -> None:

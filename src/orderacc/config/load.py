@@ -54,18 +54,27 @@ def load_config(path: Path | str, *, environment: Mapping[str, str] | None = Non
     return _load(Config, document.data, variables, Path(path).absolute().parent, document.finding)
 
 
-def load_judging(*, environment: Mapping[str, str] | None = None) -> JudgingConfig:
-    """Judging as the environment alone has it, for recordings without a stations.yaml.
+def load_judging(path: Path | str | None = None, *, environment: Mapping[str, str] | None = None) -> JudgingConfig:
+    """Judging without stations: as a file has it, or the environment alone.
 
-    Relative paths are relative to the working directory; variables about anything else are left aside.
+    Relative paths are relative to the file or the working directory. What a stations.yaml may say about anything else
+    is left aside, and so are variables.
 
     Args:
+        path: The file, a stations.yaml or some sections of one; None for none.
         environment: As for `load_config`.
 
     Raises:
         ConfigError: With everything that is wrong.
     """
     variables = os.environ if environment is None else environment
+    if path is not None:
+        document = _read(path)
+        if not isinstance(document.data, dict):
+            raise ConfigError([document.finding((), "should be a table with the key vlm")])
+        elsewhere = set(json_schema()["properties"]).difference(JudgingConfig.model_fields)
+        data = {key: value for key, value in document.data.items() if key not in elsewhere}
+        return _load(JudgingConfig, data, variables, Path(path).absolute().parent, document.finding)
     return _load(
         JudgingConfig, {}, variables, Path.cwd(), lambda at, what: Finding("environment", 0, 0, dotted(at), what)
     )

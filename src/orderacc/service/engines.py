@@ -18,7 +18,7 @@ from orderacc.vlm.prompt import answer_grammar, answer_schema, build_prompt
 from orderacc.vlm.seat import EnginePolicy, EngineSeat, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from orderacc.config import JudgingConfig, RemoteVlmConfig, VlmConfig
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 WARM_UP_TOKENS = 16
 """Enough that the grammar and every network have been at work."""
+
+SOME_MENU = ("Burger", "Fries", "Cola")
+"""For a first question to a model that knows words in general, from somebody who knows no menu."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,27 @@ class VlmSetup:
             info = (store or ModelStore()).resolve(config.models.vlm, kind="vlm")
             check_menu(info, menu.visible_names)
             label, view = info.label, info.view
-            loaders = list(_loaders(vlm, info.path, menu, view or DEFAULT_VLM_VIEW))
-            seats += [EngineSeat(load(), make_engine=partial(asyncio.to_thread, load)) for load in loaders]
+            seats += _local_seats(vlm, info.path, _first_question(menu.visible_names, view or DEFAULT_VLM_VIEW))
         if vlm.remote is not None:
             label, view = label or vlm.remote.model, view or vlm.remote.view
             seats.append(_remote_seat(vlm, vlm.remote, menu))
         return cls(seats[0].engine, make_batcher(vlm, seats), label, view)  # type: ignore[arg-type]  # as made above
+
+    @classmethod
+    def load_to_serve(cls, config: JudgingConfig, store: ModelStore | None = None) -> VlmSetup:
+        """Load the local model for others, who bring menus of their own. Takes as long.
+
+        Args:
+            config: Names it.
+            store: Where models are.
+
+        Raises:
+            ModelError: If the model or device is missing or broken.
+        """
+        info = (store or ModelStore()).resolve(config.models.vlm, kind="vlm")
+        first = _first_question(info.vocabulary or SOME_MENU, info.view or DEFAULT_VLM_VIEW)
+        seats = _local_seats(config.vlm, info.path, first)
+        return cls(seats[0].engine, make_batcher(config.vlm, seats), info.label, info.view)  # type: ignore[arg-type]
 
 
 def make_batcher(config: VlmConfig, seats: list[EngineSeat]) -> VlmBatcher:
@@ -93,7 +111,12 @@ def make_batcher(config: VlmConfig, seats: list[EngineSeat]) -> VlmBatcher:
     )
 
 
-def _loaders(config: VlmConfig, folder: Path, menu: Menu, view: tuple[int, int]) -> Iterator[Callable[[], GenaiEngine]]:
+def _local_seats(config: VlmConfig, folder: Path, first: VlmRequest) -> list[EngineSeat]:
+    loaders = list(_loaders(config, folder, first))
+    return [EngineSeat(load(), make_engine=partial(asyncio.to_thread, load)) for load in loaders]
+
+
+def _loaders(config: VlmConfig, folder: Path, first: VlmRequest) -> Iterator[Callable[[], GenaiEngine]]:
     """What loads each of the local engines, any number of times."""
     devices = config.devices or (config.device,)
     for number, device in enumerate(devices):
@@ -110,15 +133,14 @@ def _loaders(config: VlmConfig, folder: Path, menu: Menu, view: tuple[int, int])
             prefix_caching=config.prefix_caching,
             max_num_batched_tokens=config.max_num_batched_tokens,
             cache_dir=config.cache_dir,
-            warm_up=_first_question(menu, view) if config.warm_up else None,
+            warm_up=first if config.warm_up else None,
             name=f"{device.lower()}-{earlier + 1}" if devices.count(device) > 1 else "",
         )
 
 
-def _first_question(menu: Menu, view: tuple[int, int]) -> VlmRequest:
+def _first_question(names: Sequence[str], view: tuple[int, int]) -> VlmRequest:
     """A question like those to come, about nothing."""
     grey = np.full((view[1], view[0], 3), 128, np.uint8)
-    names = menu.visible_names
     return VlmRequest("warm-up", grey, build_prompt(names), answer_grammar(names), WARM_UP_TOKENS)
 
 

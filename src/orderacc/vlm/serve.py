@@ -188,7 +188,10 @@ class VlmService:
     async def _health(self, request: web.Request) -> web.Response:
         del request
         now = self._batcher.statistics()
-        return web.json_response({"status": "ok", "waiting": now.waiting, "in_flight": now.in_flight})
+        engines = {engine.name: engine.state for engine in now.engines}
+        works = "ready" in engines.values()
+        told = {"status": "ok" if works else "failing", "waiting": now.waiting, "in_flight": now.in_flight}
+        return web.json_response({**told, "engines": engines}, status=200 if works else 503)
 
 
 def _read(body: bytes, request: web.Request) -> ChatRequest:
