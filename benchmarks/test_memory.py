@@ -19,7 +19,7 @@ MINUTES = 30
 
 
 def test_memory_stays_flat_over_a_30_minute_order(benchmark):
-    """Hands cross every 8 s, pieces are moved every 30 s, and the order lasts half an hour."""
+    """Two frames a second: hands cross every 8 s, pieces are moved every 30 s, and the order lasts half an hour."""
     end = MINUTES * 60.0
     moves = [Action(30.0 * turn, "move", "Burger#1") for turn in range(1, MINUTES * 2)]
     crossings = [Action(8.0 * turn + 3, "cross") for turn in range(1, int(end / 8) - 1)]
