@@ -11,7 +11,7 @@ import pytest
 
 from door import CANARY, Answer, opened, verdict
 from orderacc.api.routes import Scope
-from orderacc.api.tokens import TokenFile, create_token, read_tokens
+from orderacc.api.tokens import TokenFile, create_token, read_tokens, write_tokens
 from orderacc.errors import ConfigError
 from staged_stations import until
 
@@ -120,6 +120,35 @@ async def test_tokens_count_while_the_door_is_open_and_until_they_are_revoked(tm
         assert (await door.get("/v1/session", scope="read")).status == 200
         (tmp_path / "tokens.json").write_text('{"tokens": []}')
         await answered(door, "late", 401)
+
+
+async def test_what_is_open_ends_with_the_token_or_the_login_it_was_opened_with(tmp_path: Path) -> None:
+    async with opened(tmp_path) as door:
+        login = await door.ask("POST", "/v1/session", {"token": door.tokens["admin"]}, scope=None)
+        door.session.cookie_jar.clear()
+        cookie = {"Cookie": login.headers["Set-Cookie"].split(";")[0]}
+        live, events = door.address + "/v1/stations/front/live", door.address + "/v1/events"
+        kept = await door.session.ws_connect(events, headers=door.bearer())
+        by_login = await door.session.ws_connect(live, headers=cookie)
+        right = cookie | {"X-CSRF-Token": login.json["csrf"]}
+        assert (await door.ask("DELETE", "/v1/session", scope=None, headers=right)).status == 204
+        await _ended(by_login)
+        looking = await door.session.ws_connect(live, headers=door.bearer("read"))
+        following = await door.session.ws_connect(events, headers=door.bearer("read"))
+        left = [token for token in read_tokens(tmp_path / "tokens.json") if token.name != "a reader"]
+        write_tokens(tmp_path / "tokens.json", left)
+        await _ended(looking)
+        await _ended(following)
+        door.serving.judged(verdict(7))
+        with anyio.fail_after(20):
+            while (await kept.receive_json())["event"] != "verdict":
+                pass
+
+
+async def _ended(socket: aiohttp.ClientWebSocketResponse) -> None:
+    with anyio.fail_after(20):
+        while (await socket.receive()).type not in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED):
+            pass
 
 
 def test_the_file_of_tokens_holds_none(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _log = get_logger(__name__)
 
 REFRESH_TOKENS: Final = 1.0
-"""Seconds after which a token that was made or revoked counts."""
+"""Seconds after which a token that was made or revoked counts, and a login that ended does for what is open."""
 
 
 async def serve(shown: Serving, newsroom: Newsroom, *, task_status: TaskStatus[str] = TASK_STATUS_IGNORED) -> None:
@@ -62,14 +62,15 @@ async def serve(shown: Serving, newsroom: Newsroom, *, task_status: TaskStatus[s
     """
     config = shown.config
     tokens = await asyncio.to_thread(TokenFile, config.tokens) if config.tokens is not None else None
+    guard = Guard(config, tokens, Sessions(), shown.metrics)
     streams = StreamSessions(config.streaming, shown.detector)
     async with anyio.create_task_group() as group:
         if tokens is not None:
-            group.start_soon(_refresh, tokens)
+            group.start_soon(_refresh, tokens, guard)
         group.start_soon(streams.run)
         if shown.videos is not None:
             await group.start(shown.videos.run)
-        async with listening(door_app(shown, newsroom, tokens, streams), config) as address:
+        async with listening(door_app(shown, newsroom, guard, streams), config) as address:
             _log.info("listening", address=address, tokens=None if tokens is None else len(tokens))
             if tokens is not None and not len(tokens):
                 _log.warning("no_tokens", file=str(config.tokens), advice="orderacc token create makes one")
@@ -77,17 +78,16 @@ async def serve(shown: Serving, newsroom: Newsroom, *, task_status: TaskStatus[s
             await anyio.sleep_forever()
 
 
-def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None, streams: StreamSessions) -> web.Application:
+def door_app(shown: Serving, newsroom: Newsroom, guard: Guard, streams: StreamSessions) -> web.Application:
     """The application.
 
     Args:
         shown: What there is to show.
         newsroom: Gives its events.
-        tokens: Who is let in; None where whoever is on this machine is.
+        guard: Stands before it.
         streams: Sessions of those who send pictures.
     """
-    config, sessions = shown.config, Sessions()
-    guard = Guard(config, tokens, sessions, shown.metrics)
+    config = shown.config
     board = HealthBoard(shown.stations, shown.lag, shown.parts, shown.since)
     live, sockets = LiveRoutes(shown.stations), StreamSocketRoutes(streams)
     videos = VideoRoutes(shown.videos, config.cameras)
@@ -95,7 +95,7 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None, strea
     collectors = (shown.metrics, *shown.collectors, *seen, StreamMetrics(streams))
     routes = (
         *operation_routes(board, partial(shown.stations.metrics, *collectors)),
-        *SessionRoutes(guard, tokens, sessions, secure=config.tls is not None).routes(),
+        *SessionRoutes(guard, secure=config.tls is not None).routes(),
         *OrderRoutes(shown.orders).routes(),
         *VerdictRoutes(shown.ledger).routes(),
         *EvidenceRoutes(shown.objects, shown.ledger).routes(),
@@ -120,7 +120,8 @@ def door_app(shown: Serving, newsroom: Newsroom, tokens: TokenFile | None, strea
     return make_app(routes, guard, on_shutdown=(close,))
 
 
-async def _refresh(tokens: TokenFile) -> None:
+async def _refresh(tokens: TokenFile, guard: Guard) -> None:
     while True:
         await anyio.sleep(REFRESH_TOKENS)
         await asyncio.to_thread(tokens.refresh)
+        guard.show_out()

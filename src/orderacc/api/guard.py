@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from orderacc.api.limits import RateLimit
+from orderacc.api.parting import cut
 from orderacc.api.problems import problem, problem_of, problem_of_http
 from orderacc.api.sessions import COOKIE, CSRF_HEADER, Session, Sessions
 from orderacc.config.api import LOOPBACK
@@ -17,6 +18,7 @@ from orderacc.errors import OrderAccError, RequestError
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Mapping
 
     from orderacc.api.routes import Route, Scope
@@ -75,21 +77,32 @@ class Guard:
         tokens: Who is let in; None where whoever is on this machine is.
         sessions: Who is logged in.
         metrics: Counts what is asked.
+
+    Attributes:
+        tokens: As given.
+        sessions: As given.
     """
 
     def __init__(self, config: ApiConfig, tokens: TokenFile | None, sessions: Sessions, metrics: BoxMetrics) -> None:
         self._config = config
-        self._tokens = tokens
-        self._sessions = sessions
+        self.tokens = tokens
+        self.sessions = sessions
         self._metrics = metrics
         self._rate = RateLimit(config.rate_per_sec)
         self._failures = RateLimit(FAILURES_PER_SECOND, burst=MOST_FAILURES)
         self._hosts = LOOPBACK | {host.lower() for host in config.hosts}
         self._routes: dict[web.AbstractRoute, Route] = {}
+        self._listening: dict[asyncio.BaseProtocol, tuple[web.Request, Caller]] = {}
 
     def watch(self, registered: web.AbstractRoute, route: Route) -> None:
         """Learn what a route of the application asks for; one that is not known lets nobody through."""
         self._routes[registered] = route
+
+    def show_out(self) -> None:
+        """End the streams of those who would not be let in any more: a token was revoked, a login has ended."""
+        for request, caller in tuple(self._listening.values()):
+            if not self._known(request, caller):
+                cut(request)
 
     @web.middleware
     async def middleware(
@@ -151,22 +164,36 @@ class Guard:
             self._rate.take(caller.token.token_id if caller.token else _address(request))
         if not caller.allows(route.scope):
             raise RequestError(f"this needs a token with the scope {route.scope}", code="forbidden")
-        return await handler(request)
+        if not route.lasts:
+            return await handler(request)
+        self._listening[request.protocol] = request, caller
+        try:
+            return await handler(request)
+        finally:
+            del self._listening[request.protocol]
 
     def _caller(self, request: web.Request) -> Caller:
-        if self._tokens is None:
+        if self.tokens is None:
             return Caller("this machine")
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            token = self._tokens.find(shown.strip())
+            token = self.tokens.find(shown.strip())
             if token is not None:
                 return Caller(token.name, token)
         elif COOKIE in request.cookies:
-            session = self._sessions.find(request.cookies[COOKIE])
-            if session is not None and self._tokens.holds(session.token):
+            session = self.sessions.find(request.cookies[COOKIE])
+            if session is not None and self.tokens.holds(session.token):
                 _check_csrf(request, session)
                 return Caller(session.token.name, session.token, session)
         raise self.refusal(request)
+
+    def _known(self, request: web.Request, caller: Caller) -> bool:
+        """Whether somebody who was let in still would be."""
+        if self.tokens is None or caller.token is None:
+            return True
+        if caller.session is not None and self.sessions.find(request.cookies[COOKIE]) is not caller.session:
+            return False
+        return self.tokens.holds(caller.token)
 
     def refusal(self, request: web.Request) -> RequestError:
         """The error for somebody who shows no good token; for those who try many it is another one."""
@@ -185,7 +212,7 @@ class Guard:
     def _check_host(self, request: web.Request) -> None:
         """Where there are no tokens, a page elsewhere whose name was made to point here must get nothing."""
         host = request.headers.get("Host")
-        if self._tokens is None and host is not None and _name(host) not in self._hosts:
+        if self.tokens is None and host is not None and _name(host) not in self._hosts:
             raise RequestError("this machine is not known by that name; api.hosts may name it", code="bad_host")
 
     def _check_origin(self, request: web.Request) -> None:

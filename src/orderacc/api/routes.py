@@ -93,6 +93,11 @@ class Route:
         """Unique name: `GET /v1/stations`."""
         return f"{self.method} {_PATTERN.sub('}', self.path)}"
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it is answered for as long as somebody listens."""
+        return self.status == 101 or self.media == "text/event-stream"
+
 
 async def read_body(request: web.Request, model: type[Model], *, context: Mapping[str, Any] | None = None) -> Model:
     """The body as a model.

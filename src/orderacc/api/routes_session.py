@@ -14,8 +14,6 @@ from orderacc.api.shapes import Given, Told
 
 if TYPE_CHECKING:
     from orderacc.api.guard import Guard
-    from orderacc.api.sessions import Sessions
-    from orderacc.api.tokens import TokenFile
 
 TAG: Final = "Session"
 
@@ -42,16 +40,14 @@ class SessionRoutes:
     """The routes' handlers.
 
     Args:
-        guard: Counts wrong tokens.
-        tokens: Who is let in; None where whoever is on this machine is.
-        sessions: Who is logged in.
+        guard: Knows who is let in and who is logged in, and counts wrong tokens.
         secure: Whether the cookie is for encrypted connections only.
     """
 
-    def __init__(self, guard: Guard, tokens: TokenFile | None, sessions: Sessions, *, secure: bool) -> None:
+    def __init__(self, guard: Guard, *, secure: bool) -> None:
         self._guard = guard
-        self._tokens = tokens
-        self._sessions = sessions
+        self._tokens = guard.tokens
+        self._sessions = guard.sessions
         self._secure = secure
 
     def routes(self) -> tuple[Route, ...]:
