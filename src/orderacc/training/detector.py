@@ -1,8 +1,8 @@
 """Trains the demo detector: `python -m orderacc.training detector --out DIR`.
 
-Renders its pictures once (`OUT/pool`), trains with checkpoints (`OUT/checkpoint.pt`, taken up again on the next
-start), quantises, and measures what it wrote to `OUT/demo-detector` on held-out pictures. The same arguments give the
-same model.
+Renders its pictures once (`OUT/pool`), trains with checkpoints (`OUT/checkpoint.pt`, taken up again on the next start
+with the same arguments and refused with others), quantises, and measures what it wrote to `OUT/demo-detector` on
+held-out pictures. The same arguments give the same model.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import os
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -29,6 +30,8 @@ PEAK_RATE: Final = 2.5e-3
 WARM_UP: Final = 60
 CHECKPOINT_STEPS: Final = 100
 EMA_DECAY: Final = 0.995
+DECISIVE: Final = ("seed", "pictures", "steps", "batch")
+"""Options that decide what the weights become."""
 
 
 def main(argv: list[str]) -> int:
@@ -36,6 +39,9 @@ def main(argv: list[str]) -> int:
     options = _options(argv)
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
     options.out.mkdir(parents=True, exist_ok=True)
+    if refusal := _other_run(options):
+        print(refusal, file=sys.stderr)
+        return 2
     pool = _render(options)
 
     import torch
@@ -68,6 +74,26 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (%(default)s)")
     parser.add_argument("--held-out", type=int, default=1000, help="pictures to measure on (%(default)s)")
     return parser.parse_args(argv)
+
+
+def _decisive(options: argparse.Namespace) -> dict[str, int]:
+    return {name: getattr(options, name) for name in DECISIVE}
+
+
+def _other_run(options: argparse.Namespace) -> str:
+    """Why the checkpoint cannot be taken up; empty where it can, or where there is none."""
+    file = options.out / "checkpoint.pt"
+    if not file.exists():
+        return ""
+    import torch
+
+    made_with = torch.load(file, map_location="cpu", weights_only=True).get("options")
+    if made_with == _decisive(options):
+        return ""
+    told = (
+        " ".join(f"--{name} {value}" for name, value in made_with.items()) if made_with else "options it does not tell"
+    )
+    return f"{file} was made with {told}: give the same, or name another directory"
 
 
 def _render(options: argparse.Namespace) -> PicturePool:
@@ -130,6 +156,7 @@ def _train(pool: PicturePool, options: argparse.Namespace) -> DetectorNetwork:
                 "average": average.state_dict(),
                 "optimiser": optimiser.state_dict(),
                 "step": step + 1,
+                "options": _decisive(options),
             }
             torch.save(state, file.with_suffix(".partial"))
             file.with_suffix(".partial").rename(file)

@@ -107,7 +107,7 @@ def measure(folder: Path, pictures: int) -> tuple[Measured, float]:
 def write_card(folder: Path, measured: Measured, cost_ms: float, pictures: int, settings: dict[str, Any]) -> None:
     """Write `MODEL_CARD.md` with what was measured and how the model was made."""
     size = sum((folder / f"detector.{kind}").stat().st_size for kind in ("xml", "bin"))
-    rendered, steps, batch = settings["pictures"], settings["steps"], settings["batch"]
+    rendered, steps, batch, seed = (settings[name] for name in ("pictures", "steps", "batch", "seed"))
     others = ", ".join(f"`{label}`" for label in LABELS if label in NOT_ITEMS)
     total = measured.overall
     card = f"""# {MODEL_ID}
@@ -119,8 +119,9 @@ only and knows nothing of real food: it is there so that everything can be tried
 - Input: [1, 3, {INPUT_SIZE[1]}, {INPUT_SIZE[0]}] RGB 0 to 1. Output: YOLO11 layout [1, {4 + len(LABELS)}, N].
 - OpenVINO IR, INT8 (NNCF, {CALIBRATION_PICTURES} calibration pictures), {size / 1e6:.2f} MB.
 - Training: {rendered:,} pictures (sample seeds from {FIRST_TRAINING_SEED}), {steps:,} steps of {batch},
-  seed {settings["seed"]}.
-- Reproduce: `python -m orderacc.training detector --out DIR --pictures {rendered} --steps {steps} --batch {batch}`
+  seed {seed}.
+- Reproduce:
+  `python -m orderacc.training detector --out DIR --pictures {rendered} --steps {steps} --batch {batch} --seed {seed}`
 
 ## Measured
 
