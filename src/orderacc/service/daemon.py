@@ -15,7 +15,6 @@ from orderacc.domain.menus import Menu
 from orderacc.errors import ConfigError
 from orderacc.service.building import StationBuilder
 from orderacc.service.cameras import check_cameras
-from orderacc.service.leftovers import INTERRUPTED, orphans
 from orderacc.service.notifying import Notifying
 from orderacc.service.pipeline import Pipeline
 from orderacc.service.results import VerdictLog
@@ -119,7 +118,7 @@ async def run_daemon(
         notifying = await asyncio.to_thread(Notifying.load, config.notify)
         opening = open_storing(config.storage, notifying.messages) if config.storage else None
         storing = await resources.enter_async_context(opening) if opening else None
-        leftovers = await storing.leftovers(config.stations) if storing else []
+        leftovers = await storing.leftovers(config.stations) if storing else None
 
         sink = _Sink(results, notifying, storing, on_verdict)
         throttle = Throttle()
@@ -158,8 +157,6 @@ async def run_daemon(
                 listening.start_soon(till.run)
                 if storing is not None:
                     await listening.start(_tell, storing.keeping.journal, notifying, stations)
-                for left in orphans(leftovers, config):
-                    await sink(runtime.judge.unseen(left.evidence, left.epoch, INTERRUPTED))
                 async with anyio.create_task_group() as watching:
                     await watching.start(stations.run)
                     task_status.started(stations)

@@ -13,20 +13,19 @@ import anyio
 
 from orderacc.errors import StorageError
 from orderacc.service.judging import moment
-from orderacc.service.leftovers import closed_visit, leftover
+from orderacc.service.leftovers import closed_visit
 from orderacc.service.space import once_there_is_space
 from orderacc.storage.journal import FILE_NAME, Journal
 from orderacc.storage.records import OpenedVisit
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from orderacc.config import StorageConfig
     from orderacc.domain.verdicts import Verdict
-    from orderacc.service.leftovers import Leftover
     from orderacc.service.station import ClosedOrder, Station
-    from orderacc.storage.records import OutboxMessage, StoredObject
+    from orderacc.storage.records import OutboxMessage, StoredObject, UnfinishedVisit
 
 _log = get_logger(__name__)
 
@@ -47,12 +46,6 @@ def no_messages(verdict: Verdict) -> Sequence[OutboxMessage]:
     """Nobody is told."""
     del verdict
     return ()
-
-
-async def no_pictures(visit_id: str) -> Mapping[str, bytes]:
-    """Nothing is stored."""
-    del visit_id
-    return {}
 
 
 @dataclass(slots=True, eq=False)
@@ -98,17 +91,11 @@ class Keeping:
         """Entries that are not in the journal yet."""
         return len(self._line)
 
-    async def leftovers(
-        self, pictures: Callable[[str], Awaitable[Mapping[str, bytes]]] = no_pictures
-    ) -> list[Leftover]:
-        """Orders that were open or waiting when the last process ended; each still needs its verdict.
-
-        Args:
-            pictures: Gives what is stored for a visit, JPEG by key.
-        """
-        found = [await leftover(visit, pictures) for visit in await self._journal.unfinished()]
+    async def unfinished(self) -> list[UnfinishedVisit]:
+        """Orders that were open or waiting when the last process ended; each still needs its verdict."""
+        found = await self._journal.unfinished()
         if found:
-            _log.warning("orders_interrupted", visits=[left.evidence.visit_id for left in found])
+            _log.warning("orders_interrupted", visits=[visit.opened.visit_id for visit in found])
         return found
 
     def opened(self, station: Station) -> None:

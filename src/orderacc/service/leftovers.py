@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+import anyio
 import cv2
 import numpy as np
 
@@ -18,13 +19,15 @@ from orderacc.storage.objects import SELECTED, visit_key
 from orderacc.storage.records import ClosedVisit, EvidenceFrame, time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from orderacc.config import Config
     from orderacc.storage.records import UnfinishedVisit
 
 INTERRUPTED: Final = "interrupted"
 """Why an order that was not seen to its end, or whose pictures are gone, has no verdict of its own."""
+
+AT_ONCE: Final = 8
+"""Orders whose pictures are fetched at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,10 +45,35 @@ class Leftover:
     unseen: str | None
 
 
-def orphans(leftovers: Iterable[Leftover], config: Config) -> list[Leftover]:
-    """Orders of stations that are no more."""
-    stations = {station.id for station in config.stations}
-    return [left for left in leftovers if left.evidence.station_id not in stations]
+class Leftovers:
+    """Orders of an earlier process that still need their verdict. Their pictures may be far away, and hold up nobody.
+
+    Args:
+        visits: From the journal, the oldest first.
+        pictures: Gives what is stored for a visit, JPEG by key.
+    """
+
+    def __init__(
+        self, visits: Sequence[UnfinishedVisit], pictures: Callable[[str], Awaitable[Mapping[str, bytes]]]
+    ) -> None:
+        self._visits = tuple(visits)
+        self._pictures = pictures
+
+    async def bring(self, take: Callable[[Leftover], Awaitable[None]]) -> None:
+        """Make all of them ready, a few at a time; what is not when it is cancelled is left to the next process.
+
+        Args:
+            take: Awaited with each as soon as its pictures are here, or are not to be had.
+        """
+        turns = anyio.CapacityLimiter(AT_ONCE)
+
+        async def bring_one(visit: UnfinishedVisit) -> None:
+            async with turns:
+                await take(await leftover(visit, self._pictures))
+
+        async with anyio.create_task_group() as group:
+            for visit in self._visits:
+                group.start_soon(bring_one, visit)
 
 
 def closed_visit(evidence: Evidence, number: int, epoch: datetime) -> ClosedVisit:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 
 from orderacc.service.judging import Heard
+from orderacc.service.leftovers import INTERRUPTED
 from orderacc.service.questions import EarlyAnswers
 from orderacc.service.station import ClosedOrder
 from orderacc.service.watching import watch
@@ -113,7 +114,7 @@ class Pipeline:
                 await serving.start(self._batcher.run)
             self._serving = serving
             if self._revisions is not None:
-                serving.start_soon(self._revisions.run, self._deliver_revision)
+                serving.start_soon(self._revisions.run, self._tell)
             with waiting, anyio.CancelScope() as judging:
                 async with anyio.create_task_group() as work:
                     for _ in range(JUDGES):
@@ -147,13 +148,17 @@ class Pipeline:
         if self._keeper is not None:
             self._keeper.opened(station)
 
-    def resume(self, station: Station, left: Leftover) -> None:
-        """Judge an order that an earlier process has left behind.
+    async def resume(self, station: Station | None, left: Leftover) -> None:
+        """Judge an order that an earlier process has left behind, when there is room for it.
 
         Args:
-            station: Where it was.
+            station: Where it was; None where that is no more, and nobody knows whose orders it handed out.
             left: What there is of it.
         """
+        if station is None:
+            await self._tell(self._judge.unseen(left.evidence, left.epoch, INTERRUPTED))
+            return
+        await self.room()
         closed = ClosedOrder(left.evidence, station, left.epoch, time.monotonic(), left.unseen)
         self._pending[left.evidence.visit_id] = closed
         self._queue.send_nowait(closed)
@@ -227,10 +232,9 @@ class Pipeline:
             return self._judge.unseen(evidence, closed.epoch, "judging_failed")
 
     async def _deliver(self, closed: ClosedOrder, verdict: Verdict) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._sink(verdict)
+        await self._tell(verdict)
         del self._pending[closed.evidence.visit_id]
 
-    async def _deliver_revision(self, verdict: Verdict) -> None:
+    async def _tell(self, verdict: Verdict) -> None:
         with anyio.CancelScope(shield=True):
             await self._sink(verdict)

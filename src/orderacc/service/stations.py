@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from orderacc.capture import StationHealth
     from orderacc.config import Config, Source, StationConfig
-    from orderacc.service.leftovers import Leftover
+    from orderacc.service.leftovers import Leftover, Leftovers
     from orderacc.service.looks import LatestLook
     from orderacc.service.pipeline import Pipeline
     from orderacc.service.station import Station
@@ -75,8 +75,7 @@ class StationSet:
         builder: Makes stations out of their configuration.
         config: The configuration `run` begins with.
         first_visit: Number of the first visit of every station.
-        leftovers: Orders of an earlier process that still need their verdict; those of stations that are no more are
-            left aside.
+        leftovers: Orders of an earlier process that still need their verdict; they are seen to beside the watching.
     """
 
     def __init__(
@@ -86,14 +85,14 @@ class StationSet:
         config: Config,
         *,
         first_visit: int = 1,
-        leftovers: Sequence[Leftover] = (),
+        leftovers: Leftovers | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._builder = builder
         self._begun_with = self._config = config
         self._watched: dict[str, TendedStation] = {}
         self._first_visit = first_visit
-        self._leftovers = tuple(leftovers)
+        self._leftovers = leftovers
         self._next_visits: dict[str, int] = {}
         self._group: TaskGroup | None = None
         self._turns = Turns()
@@ -119,9 +118,8 @@ class StationSet:
                 try:
                     for station in self._config.stations:
                         self._begin(self._tended(station, plans[station.id]))
-                    for left in self._leftovers:
-                        if (watched := self._watched.get(left.evidence.station_id)) is not None:
-                            self._pipeline.resume(watched.station, left)
+                    if self._leftovers is not None:
+                        group.start_soon(self._leftovers.bring, self._resume)
                     task_status.started(self)
                     await self._all_ended()
                 finally:
@@ -316,6 +314,10 @@ class StationSet:
         self._departed.pop(watched.config.id, None)
         self._watched[watched.config.id] = watched
         self._group.start_soon(self._tend, watched)
+
+    async def _resume(self, left: Leftover) -> None:
+        watched = self._watched.get(left.evidence.station_id)
+        await self._pipeline.resume(None if watched is None else watched.station, left)
 
     async def _drop(self, watched: TendedStation) -> None:
         await watched.end()

@@ -10,6 +10,7 @@ from orderacc.errors import StorageError
 from orderacc.service.cleaning import keep_clean
 from orderacc.service.evidence_store import EvidenceStore
 from orderacc.service.keeping import no_messages, open_keeping
+from orderacc.service.leftovers import Leftovers
 from orderacc.service.space import once_there_is_space
 from orderacc.service.unknown_objects import UnknownObjects
 from orderacc.storage.opening import MEGABYTE, is_shared, open_store, spool_folder
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from orderacc.config import StationConfig, StorageConfig
     from orderacc.domain.verdicts import Verdict
     from orderacc.service.keeping import Keeping
-    from orderacc.service.leftovers import Leftover
     from orderacc.service.serving import Serving
     from orderacc.service.station import ClosedOrder, Station
     from orderacc.storage.objects import ObjectStore
@@ -53,8 +53,10 @@ class Storing:
         """From which number on this process counts visits."""
         return self.keeping.first_visit
 
-    async def leftovers(self, stations: Sequence[StationConfig]) -> list[Leftover]:
+    async def leftovers(self, stations: Sequence[StationConfig]) -> Leftovers:
         """Orders of an earlier process that still need their verdict; what it held for others is let go.
+
+        The store is not asked yet: it may not answer.
 
         Args:
             stations: The stations; they may say whose evidence is stored.
@@ -65,11 +67,11 @@ class Storing:
             stored = await journal.verdict(visit_id)
             return stored.body if stored else None
 
-        unfinished = [visit.opened for visit in await journal.unfinished()]
+        unfinished = await self.keeping.unfinished()
         uploads = {station.id: station.upload for station in stations}
-        wanted = {visit.visit_id: uploads.get(visit.station_id) for visit in unfinished}
+        wanted = {visit.opened.visit_id: uploads.get(visit.opened.station_id) for visit in unfinished}
         await self.evidence.recover(wanted, body_of)
-        return await self.keeping.leftovers(self.evidence.pictures)
+        return Leftovers(unfinished, self.evidence.pictures)
 
     def opened(self, station: Station) -> None:
         """See `Keeper.opened`."""
