@@ -16,16 +16,19 @@ import pytest
 
 from door import opened, verdict
 from orderacc.api import routes_events, routes_live
+from orderacc.errors import StorageError
 from orderacc.service.ledger import RecentLedger
+from orderacc.service.looks import LatestLook
 from orderacc.service.newsroom import Newsroom
 from orderacc.storage.journal import Journal
 from staged_stations import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from door import Door
+    from orderacc.storage.records import JournalEvent
 
 pytestmark = pytest.mark.anyio
 
@@ -122,6 +125,62 @@ async def test_the_journals_events_survive_the_door(tmp_path: Path) -> None:
         await journal.record(verdict(2))
         async with opened(ledger=journal) as door, listening(door, **{"Last-Event-ID": first}) as listener:
             assert [number for _, number in await listener.verdicts(1)] == ["2"]
+
+
+async def test_a_journal_that_counts_again_is_told_as_missed() -> None:
+    async with opened() as door:
+        door.serving.judged(verdict(1))
+        async with listening(door, "?after=0") as listener:
+            ((last, _),) = await listener.verdicts(1)
+        edition, _, number = last.rpartition("-")
+        async with listening(door, **{"Last-Event-ID": f"{edition}-{int(number) + 40}"}) as listener:
+            door.serving.judged(verdict(2))
+            assert (await listener.next())["event"] == "missed"
+            assert [number for _, number in await listener.verdicts(2)] == ["1", "2"]
+
+
+class BrokenLedger(RecentLedger):
+    """Cannot be read while `broken`."""
+
+    broken = False
+
+    async def events(self, after_id: int, limit: int = 100) -> Sequence[JournalEvent]:
+        if self.broken:
+            raise StorageError("the disk does not answer", code="storage_failed")
+        return await super().events(after_id, limit)
+
+
+async def test_who_listens_is_let_go_when_the_events_cannot_be_read_and_goes_on_when_they_can() -> None:
+    ledger = BrokenLedger(100)
+    async with opened(ledger=ledger) as door:
+        url = f"{door.address}/v1/events"
+        async with listening(door) as listener, door.session.ws_connect(url) as line:
+            door.serving.judged(verdict(1))
+            ((known, _),) = await listener.verdicts(1)
+            ledger.broken = True
+            door.serving.judged(verdict(2))
+            with anyio.fail_after(20):
+                while (await line.receive()).type is aiohttp.WSMsgType.TEXT:
+                    pass
+                assert line.close_code == aiohttp.WSCloseCode.TRY_AGAIN_LATER
+            with pytest.raises(EOFError):
+                await listener.next()
+        ledger.broken = False
+        async with listening(door, **{"Last-Event-ID": known}) as listener:
+            assert [number for _, number in await listener.verdicts(1)] == ["2"]
+
+
+async def test_a_picture_that_cannot_be_drawn_ends_the_line_it_was_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def failing(*_: object) -> bytes:
+        raise RuntimeError("no picture")
+
+    monkeypatch.setattr(LatestLook, "jpeg", failing)
+    async with opened() as door, door.session.ws_connect(f"{door.address}/v1/stations/front/live") as line:
+        await door.stage.show("front", 1)
+        with anyio.fail_after(20):
+            while (await line.receive()).type is aiohttp.WSMsgType.TEXT:
+                pass
+        assert line.closed
 
 
 async def test_what_changes_at_a_station_is_told() -> None:

@@ -19,6 +19,16 @@ def cut(request: web.Request) -> None:
         request.transport.abort()
 
 
+def end_with(sending: asyncio.Task[None], request: web.Request) -> None:
+    """End a connection when what sends on it has failed: its other end would wait for ever, and take it for alive."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            cut(request)
+
+    sending.add_done_callback(ended)
+
+
 async def part(request: web.Request, socket: web.WebSocketResponse, code: WSCloseCode, reason: str) -> None:
     """End a WebSocket with a reason; whoever does not take it is cut off."""
     with suppress(ConnectionError):

@@ -11,15 +11,19 @@ from aiohttp import WSCloseCode, web
 from pydantic import Field
 
 from orderacc.api.limits import Turns
-from orderacc.api.parting import cut, part
+from orderacc.api.parting import cut, end_with, part
 from orderacc.api.routes import Route, Scope, read_query
 from orderacc.api.shapes import Given
+from orderacc.errors import OrderAccError
+from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from orderacc.service.newsroom import Newsroom
     from orderacc.storage.records import JournalEvent
+
+_log = get_logger(__name__)
 
 TAG: Final = "Events"
 
@@ -88,7 +92,10 @@ class EventRoutes:
         if known == "0":
             return 0, False
         number = self._newsroom.event_id(known)
-        return (0, True) if number is None else (number, False)
+        # A box that lost power, or whose journal is a copy from before, counts again what it had told already.
+        if number is None or number > await self._newsroom.last_event():
+            return 0, True
+        return number, False
 
     async def _events(self, at: int, *, missed: bool) -> AsyncIterator[Sequence[dict[str, Any]]]:
         """Events as they are sent, a few at a time; none where a sign of life is due. Ends when the serving does."""
@@ -131,12 +138,15 @@ class EventRoutes:
             cut(request)
         except ConnectionError:
             pass
+        except OrderAccError:
+            _log.warning("events_unread", exc_info=True)  # they come back where they left off
         return answer
 
     async def _socket(self, request: web.Request, start: int, *, missed: bool) -> web.StreamResponse:
         socket = web.WebSocketResponse(heartbeat=KEEP_ALIVE, max_msg_size=LARGEST_MESSAGE)
         await socket.prepare(request)
         sending = asyncio.create_task(self._send(request, socket, start, missed=missed))
+        end_with(sending, request)
         try:
             async for _ in socket:
                 pass  # a listener has nothing to say; reading notices that it goes away
@@ -158,6 +168,9 @@ class EventRoutes:
             await part(request, socket, WSCloseCode.TRY_AGAIN_LATER, "too slow")
         except ConnectionError:
             return
+        except OrderAccError:
+            _log.warning("events_unread", exc_info=True)
+            await part(request, socket, WSCloseCode.TRY_AGAIN_LATER, "the events cannot be read")
         else:
             await part(request, socket, WSCloseCode.GOING_AWAY, "the serving ends")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from orderacc.api.parting import part
+from orderacc.api.parting import end_with, part
 from orderacc.api.routes import Route, Scope, read_query
 from orderacc.api.shapes_stations import LiveQuery
 from orderacc.errors import RequestError, StationError
@@ -98,6 +98,7 @@ class LiveRoutes:
         self._open[socket] = request
         view = _View(self._stations, station_id, request, socket, query)
         sending = asyncio.create_task(view.send())
+        end_with(sending, request)
         try:
             await view.listen()
         finally:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import Field
 
-from orderacc.api.parting import part
+from orderacc.api.parting import end_with, part
 from orderacc.api.routes import Route, Scope, read_query
 from orderacc.api.routes_stream import owner_of
 from orderacc.api.shapes import Given
@@ -118,6 +118,7 @@ class StreamSocketRoutes:
             self._open[socket] = request
             session.tell(_welcome(session))
             sending = asyncio.create_task(_send(request, socket, session))
+            end_with(sending, request)
             await self._listen(request, socket, session)
             return socket
         finally:
