@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import anyio
 import pytest
 
 from door import Answer, opened, verdict
+from orderacc.api import receiving
 from orderacc.config.videos import VideosConfig
 from orderacc.errors import SourceError
 from orderacc.orders.memory import OrderStore
@@ -202,6 +204,46 @@ async def test_one_that_fails_says_why_and_the_next_is_judged(tmp_path: Path, vi
         replaying.error = None
         video_id = (await hand_in(door, ("video", video, "x.mp4"))).json["video_id"]
         await state(door, video_id, "done")
+
+
+async def test_many_forget_the_same_recordings_at_once(tmp_path: Path) -> None:
+    run = {"source": {"type": "simulator"}, "seconds": 5}
+    async with door_with(tmp_path, keep=8, waiting=8) as (door, replaying):
+        for _ in range(8):
+            await state(door, (await door.ask("POST", "/v1/runs", run)).json["video_id"], "done")
+        replaying.gate = anyio.Event()
+        answers = await asyncio.gather(*(door.ask("POST", "/v1/runs", run) for _ in range(8)))
+        assert [answer.status for answer in answers] == [201] * 8
+        replaying.gate.set()
+        for answer in answers:
+            await state(door, answer.json["video_id"], "done")
+        cleared = await asyncio.gather(*(door.ask("DELETE", "/videos/history") for _ in range(4)))
+        assert [answer.status for answer in cleared] == [200] * 4
+        assert (await door.get("/v1/videos")).json["videos"] == []
+
+
+async def test_a_file_that_cannot_be_deleted_holds_up_nothing(tmp_path: Path) -> None:
+    run = {"source": {"type": "simulator"}, "seconds": 5}
+    async with door_with(tmp_path) as (door, replaying):
+        replaying.gate = anyio.Event()
+        first = (await door.ask("POST", "/v1/runs", run)).json["video_id"]
+        (tmp_path / first / "video").mkdir()
+        replaying.gate.set()
+        await state(door, first, "done")
+        await state(door, (await door.ask("POST", "/v1/runs", run)).json["video_id"], "done")
+
+
+@pytest.mark.parametrize("name", ["name", "video"])
+async def test_a_form_that_falls_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(receiving, "SILENCE", 0.2)
+    async with door_with(tmp_path) as (door, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(door.address.rpartition(":")[2]))
+        head = "Host: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 5000\r\n"
+        part = f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\nbegun'
+        writer.write(f"POST /v1/videos HTTP/1.1\r\n{head}\r\n{part}".encode())
+        with anyio.fail_after(20):
+            assert b" 408 " in await reader.readline()
+        writer.close()
 
 
 async def test_history_and_waiting_recordings_survive_the_process(tmp_path: Path, video: bytes) -> None:

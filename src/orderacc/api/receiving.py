@@ -118,8 +118,7 @@ async def _store(part: BodyPartReader, path: Path, most: int) -> None:
     size = 0
     with closing(await asyncio.to_thread(path.open, "wb")) as file:
         while True:
-            async with asyncio.timeout(SILENCE):
-                chunk = await part.read_chunk(CHUNK)
+            chunk = await _chunk(part, CHUNK)
             if not chunk:
                 return
             size += len(chunk)
@@ -130,9 +129,14 @@ async def _store(part: BodyPartReader, path: Path, most: int) -> None:
                 raise RequestError("the disk has no room for it", code="unavailable")
 
 
+async def _chunk(part: BodyPartReader, most: int) -> bytes:
+    async with asyncio.timeout(SILENCE):
+        return await part.read_chunk(most)
+
+
 async def _text(part: BodyPartReader) -> str:
     content = b""
-    while chunk := await part.read_chunk(LONGEST_TEXT):
+    while chunk := await _chunk(part, LONGEST_TEXT):
         content += chunk
         if len(content) > LONGEST_TEXT:
             details = [(part.name or "form", f"should be at most {LONGEST_TEXT} bytes")]

@@ -12,7 +12,6 @@ from orderacc.api.receiving import receive_video
 from orderacc.api.routes import Route, Scope, invalid, json_answer, read_body, read_query
 from orderacc.api.routes_videos import RunGiven, VideoForm, VideosQuery, begin_run, told
 from orderacc.errors import RequestError
-from orderacc.service.videos import OVER
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -94,9 +93,7 @@ class PeerVideoRoutes:
     async def clear(self, request: web.Request) -> web.Response:
         """`DELETE /videos/history`."""
         del request
-        videos = self._videos.videos()
-        for job in [job for job in videos.jobs() if job.state in OVER]:
-            await videos.delete(job.video_id)
+        await self._videos.videos().clear()
         return self._summed()
 
     async def summary(self, request: web.Request) -> web.Response:

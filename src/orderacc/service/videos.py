@@ -200,11 +200,7 @@ class Videos:
             RequestError: `not_found`.
         """
         job = self.get(video_id)
-        if job.state not in OVER:
-            job.state, job.ended_at = "cancelled", now_text()
-            if video_id in self._scopes:
-                self._scopes[video_id].cancel()
-            await self._over(job, "cancelled")
+        await self._stop(job)
         return job
 
     async def delete(self, video_id: str) -> None:
@@ -213,9 +209,12 @@ class Videos:
         Raises:
             RequestError: `not_found`.
         """
-        await self.cancel(video_id)
-        self._jobs.pop(video_id, None)
-        await asyncio.to_thread(shutil.rmtree, self._folder / video_id, ignore_errors=True)
+        await self._forget(self.get(video_id))
+
+    async def clear(self) -> None:
+        """Forget all that are over, and their verdicts."""
+        for job in [job for job in self._jobs.values() if job.state in OVER]:
+            await self._forget(job)
 
     def discard(self, video_id: str) -> None:
         """Forget the files of a recording that was not taken. Blocks shortly."""
@@ -226,10 +225,23 @@ class Videos:
     async def _add(self, job: VideoJob) -> VideoJob:
         self._jobs[job.video_id] = job
         await self._record(job)
-        for old in [one for one in self._jobs.values() if one.state in OVER][: max(0, self._surplus)]:
-            await self.delete(old.video_id)
         self._arrival.set()
+        for old in [one for one in self._jobs.values() if one.state in OVER][: max(0, self._surplus)]:
+            await self._forget(old)
         return job
+
+    async def _stop(self, job: VideoJob) -> None:
+        if job.state not in OVER:
+            job.state, job.ended_at = "cancelled", now_text()
+            if job.video_id in self._scopes:
+                self._scopes[job.video_id].cancel()
+            await self._over(job, "cancelled")
+
+    async def _forget(self, job: VideoJob) -> None:
+        """Forget a recording, be it that somebody else has done so meanwhile."""
+        await self._stop(job)
+        self._jobs.pop(job.video_id, None)
+        await asyncio.to_thread(self.discard, job.video_id)
 
     @property
     def _surplus(self) -> int:
@@ -295,7 +307,10 @@ class Videos:
 
     def _let_go(self, folder: Path) -> None:
         for name in (VIDEO, ORDERS):
-            (folder / name).unlink(missing_ok=True)
+            try:
+                (folder / name).unlink(missing_ok=True)
+            except OSError as error:
+                _log.error("video_file_stays", path=str(folder / name), reason=str(error))
 
     def _write(self, video_id: str, text: str) -> None:
         path = self._folder / video_id / RECORD
