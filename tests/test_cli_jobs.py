@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import anyio
 import pytest
@@ -189,6 +190,43 @@ def test_run_finishes_orders_in_flight_on_sigterm(tmp_path):
     assert rest[-1] == "stopped"
     ids = [json.loads(line)["verdict_id"] for line in (tmp_path / "verdicts.ndjson").read_text().splitlines()]
     assert len(ids) == len(set(ids)) >= 1
+
+
+@pytest.fixture
+def starting(tmp_path):
+    """A daemon that reads its configuration when the test writes it; its data directory shows how far it is."""
+    stations = tmp_path / "stations.yaml"
+    os.mkfifo(stations)
+    with subprocess.Popen(
+        [*ORDERACC, "run", "--stations", str(stations)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as daemon:
+        yield daemon, stations, tmp_path / "data"
+        daemon.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_told_to_stop_before_it_knows_what_to_watch_ends_well(starting, number):
+    daemon, stations, _ = starting
+    with stations.open("w"):  # it reads
+        daemon.send_signal(number)
+        assert daemon.wait(60) == 0
+    assert daemon.stdout.read() == ""
+
+
+def test_run_told_to_stop_while_the_models_load_ends_well(starting):
+    daemon, stations, data = starting
+    stations.write_text(
+        "stations: [{id: endless, source: {type: simulator, seed: 5, loop: true}}]\nstorage: {data_dir: data}\n"
+    )
+    deadline = time.monotonic() + 60
+    while not (data / "lock").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    daemon.send_signal(signal.SIGTERM)
+    told, _ = daemon.communicate(timeout=60)
+    assert daemon.returncode == 0, told
+    assert "Traceback" not in told
+    assert [json.loads(line)["event"] for line in told.splitlines()][-1] == "stopped"
 
 
 def test_run_says_all_that_is_wrong_with_its_configuration(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +30,10 @@ def run(
 
     Example: orderacc run --stations configs/stations.demo.yaml
     """
+    # Until the daemon hears them itself there is nothing to finish; a container's first process would not hear them.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+
     from functools import partial
 
     import anyio
@@ -41,3 +47,7 @@ def run(
     configure_logs(config.telemetry.log_format, level=config.telemetry.log_level)
     if not anyio.run(partial(run_daemon, config, lambda: load_config(stations), fast=fast)):
         raise typer.Exit(1)
+
+
+def _leave(number: int, frame: object) -> None:  # noqa: ARG001  as the interpreter calls it
+    sys.exit(0)

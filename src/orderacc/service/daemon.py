@@ -109,8 +109,9 @@ async def run_daemon(
         StorageError: If `storage.data_dir` cannot be used, or another process uses it.
     """
     async with AsyncExitStack() as resources:
-        # From the first moment on: unheard, this signal would end the process while the models load.
+        # From the first moment on: unheard, these signals would end the process while the models load.
         hangups = resources.enter_context(anyio.open_signal_receiver(signal.SIGHUP)) if signals else None
+        stops = resources.enter_context(anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM)) if signals else None
         if config.storage is not None:
             resources.enter_context(DataLock(config.storage.data_dir))
         runtime = await asyncio.to_thread(_load, config)
@@ -147,8 +148,8 @@ async def run_daemon(
         _log.info("started", stations=[station.id for station in config.stations], device=runtime.engine.device)
         try:
             async with anyio.create_task_group() as listening:
-                if hangups is not None:
-                    listening.start_soon(_stop_on_signal, stations)
+                if stops is not None:
+                    listening.start_soon(_stop_on_signal, stops, stations)
                 if config.scaling.mode == "auto":
                     policy = scaling_policy(config.scaling, config.vlm.max_batch_size)
                     listening.start_soon(Scaler(runtime.batcher, runtime.detector, runtime.judge, throttle, policy).run)
@@ -184,11 +185,10 @@ async def _tell(journal: Journal, notifying: Notifying, stations: StationSet, *,
         await notifying.run(journal.outbox, stations.health, task_status=task_status)
 
 
-async def _stop_on_signal(stations: StationSet) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-        async for number in received:
-            _log.info("stopping", signal=signal.Signals(number).name)
-            stations.stop()
+async def _stop_on_signal(stops: AsyncIterator[signal.Signals], stations: StationSet) -> None:
+    async for number in stops:
+        _log.info("stopping", signal=signal.Signals(number).name)
+        stations.stop()
 
 
 async def _reread_on_hangup(
