@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,11 +13,14 @@ torch = pytest.importorskip("torch", reason="needs the `train` extra")
 pytest.importorskip("transformers", reason="needs the `train` extra")
 
 from orderacc.simulator.menu import NAMES  # noqa: E402  only where torch is
+from orderacc.training import vlm  # noqa: E402
 from orderacc.training.architecture import CELLS, COLUMNS, ROWS, BatchedVision, build_model, patchify, positions  # noqa: E402
+from orderacc.training.card import phases_of, write_card  # noqa: E402
+from orderacc.training.evaluate import score  # noqa: E402
 from orderacc.training.joint import Halves, train_joint  # noqa: E402
 from orderacc.training.labels import centre_map, codebook, encode, patch_map, split_centres  # noqa: E402
 from orderacc.training.language import build_dialogue, choose_menu, imagine, train_language  # noqa: E402
-from orderacc.training.optim import Clock, Optimizer, orthogonal, schedule  # noqa: E402
+from orderacc.training.optim import Clock, Optimizer, device_name, orthogonal, save_state, schedule  # noqa: E402
 from orderacc.training.pictures import HELD_OUT, MOST, Batch, Pool, example, examples, stack, vary  # noqa: E402
 from orderacc.training.tokenizer import Script, build_tokenizer  # noqa: E402
 from orderacc.training.vision import train_vision  # noqa: E402
@@ -194,3 +199,18 @@ def test_every_phase_trains_leaves_a_checkpoint_and_takes_it_up(tmp_path, tokeni
         assert state["step"] >= 1
         assert state["used"] >= 3.0
     assert "language done" in capsys.readouterr().out
+
+
+def test_the_card_tells_the_whole_command_and_what_was_done_of_each_phase(tmp_path):
+    for name, step in (("language", 1200), ("joint", 340)):
+        save_state(tmp_path / f"{name}.pt", lambda step=step: {"used": 630.0, "step": step})
+    options = ["--minutes", "37.5", "--seed", "4", "--batch", "8", "--workers", "1", "--reuse", "3", "--pictures", "9"]
+    given = vlm.parser().parse_args(["--out", "x", *options])
+    nothing = Counter()
+    write_card(tmp_path, score([(nothing, nothing)], NAMES), vlm.command_of(given), phases_of(tmp_path))
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    (command,) = re.findall(r"`python -m orderacc\.training vlm ([^`]+)`", card)
+    again = vlm.parser().parse_args(command.split())
+    assert {**vars(again), "out": given.out} == vars(given)
+    assert f"| language | {device_name()} | 1 | 1,200 | 10 |\n| joint | {device_name()} | 1 | 340 | 10 |" in card
+    assert "vision |" not in card

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orderacc.training.pictures import HELD_OUT, examples
@@ -107,39 +107,3 @@ def evaluate(directory: Path, names: Sequence[str], count: int) -> Score:
         count: Pictures.
     """
     return score(list(answers(load(directory), names, examples(HELD_OUT, names), count)), names)
-
-
-def write_card(directory: Path, found: Score, minutes: float) -> None:
-    """Write `MODEL_CARD.md` and the figures as JSON next to the model."""
-    rows = "\n".join(f"| {name} | {p:.3f} | {r:.3f} |" for name, (p, r) in found.items.items())
-    size = sum(file.stat().st_size for file in directory.iterdir() if file.is_file()) / 1e6
-    card = f"""# demo-vlm
-
-A Qwen2.5-VL of four million parameters that lists the demo menu's items in one picture of a counter, as JSON. It has
-the real model's architecture and file layout and none of its weights: it was trained from nothing on frames of
-`orderacc.simulator`, knows those fourteen items and nothing else, and exists so that the whole product runs offline.
-It is not a model of real food.
-
-- Input: one RGB picture of 252 x 168 cut by `orderacc.vlm.view`, and the question of `orderacc.vlm.prompt`.
-- Weights: INT8, {size:.1f} MB with everything around them. Licence Apache-2.0.
-- Training: `python -m orderacc.training vlm`, {minutes:.0f} minutes of wall time on two shared CPU cores.
-- Left out of training and measuring: frames with an item between 25 % and 60 % visible, where the truth is a matter of
-  opinion. Items less visible than that count as absent.
-
-## Measured
-
-{found.pictures} frames from seeds never trained on, through openvino-genai with the answer grammar:
-
-| | |
-|---|---|
-| exactly the right list | {found.exact:.3f} |
-| at most one unit off | {found.within_one:.3f} |
-| precision by unit | {found.precision:.3f} |
-| recall by unit | {found.recall:.3f} |
-
-| item | precision | recall |
-|---|---|---|
-{rows}
-"""
-    (directory / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-    (directory / "measured.json").write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")

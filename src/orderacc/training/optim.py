@@ -6,11 +6,14 @@ import math
 import os
 import time
 from contextlib import nullcontext
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from orderacc.models.runtime import import_openvino
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +35,14 @@ _POLYNOMIALS: Final = (
 def device() -> torch.device:
     """Where to train: the first CUDA device, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@cache
+def device_name() -> str:
+    """What `device` is, as its maker calls it."""
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return str(import_openvino().Core().get_property("CPU", "FULL_DEVICE_NAME"))
 
 
 def precision() -> AbstractContextManager[object]:
@@ -245,8 +256,8 @@ def schedule(share: float, step: int, *, warmup: int = 50, decay: float = 0.6, f
 
 
 def save_state(path: Path, build: Callable[[], dict[str, Any]]) -> None:
-    """Write a checkpoint in one move, from the first process only."""
+    """Write a checkpoint in one move, from the first process only, with where it was made."""
     if RANK == 0:
         part = path.with_suffix(".part")
-        torch.save(build(), part)
+        torch.save({**build(), "device": device_name(), "processes": WORLD}, part)
         part.replace(path)

@@ -31,6 +31,9 @@ MAX_WORKERS: Final = 8
 SHARES: Final = {"language": 0.2, "vision": 0.55, "joint": 0.45}
 """Of the minutes. The language half needs no turn of its own where it can run beside the vision half."""
 
+PASSED_ON: Final = ("workers", "seed", "batch", "reuse", "pictures")
+"""Options every phase gets as they were given, beside its own minutes."""
+
 CHECK_PICTURES: Final = 192
 
 
@@ -83,6 +86,12 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def command_of(options: argparse.Namespace) -> str:
+    """The whole command of a run, defaults included, as its card tells it."""
+    told = " ".join(f"--{name} {getattr(options, name):g}" for name in ("minutes", *PASSED_ON))
+    return f"python -m orderacc.training vlm --out DIR {told}"
+
+
 def _start(
     options: argparse.Namespace,
     phase: str,
@@ -92,7 +101,7 @@ def _start(
     group: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "orderacc.training", "vlm", "--phase", phase, "--out", str(options.out)]
-    given = {name: getattr(options, name) for name in ("seed", "pictures", "batch", "reuse")}
+    given = {name: getattr(options, name) for name in PASSED_ON}
     for name, value in {**given, "minutes": minutes, "until": until}.items():
         command += [f"--{name}", str(value)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **(group or {})}
@@ -136,11 +145,12 @@ def _phase(options: argparse.Namespace) -> None:
     out: Path = options.out
     start_process()
     if options.phase == "evaluate":
-        from orderacc.training.evaluate import evaluate, write_card
+        from orderacc.training.card import phases_of, write_card
+        from orderacc.training.evaluate import evaluate
 
         found = evaluate(out / "demo-vlm", NAMES, options.pictures)
         print(found, flush=True)
-        write_card(out / "demo-vlm", found, options.minutes)
+        write_card(out / "demo-vlm", found, command_of(options), phases_of(out))
         return
     tokenizer = build_tokenizer(NAMES)
     torch.manual_seed(options.seed)
