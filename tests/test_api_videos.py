@@ -172,6 +172,15 @@ async def test_bodies_that_are_no_form(tmp_path: Path, video: bytes) -> None:
         assert present(tmp_path) == []
 
 
+async def test_a_recording_may_be_called_by_a_hundred_characters_of_any_kind(tmp_path: Path, video: bytes) -> None:
+    async with door_with(tmp_path) as (door, _):
+        name = "\u6f22\U0001f35f" * 50
+        made = await hand_in(door, ("name", name.encode(), None), ("video", video, "x.mp4"))
+        assert (made.status, made.json["name"]) == (201, name)
+        longer = await hand_in(door, ("name", b"x" * 101, None), ("video", video, "x.mp4"))
+        assert (longer.status, longer.code) == (422, "invalid")
+
+
 async def test_recordings_wait_for_their_turn_and_are_cancelled(tmp_path: Path, video: bytes) -> None:
     async with door_with(tmp_path, waiting=2, keep=3) as (door, replaying):
         replaying.gate = anyio.Event()

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser, Page, Route
 
     from orderacc.domain.verdicts import Verdict
 
@@ -195,6 +195,44 @@ async def test_an_order_is_found_corrected_and_exported(browser: Browser, tmp_pa
             assert [one["verdict_id"] for one in said["reviews"]] == ["front-301"]
             assert said["next"] is None
             assert (await door.get("/v1/reviews?limit=1")).json["next"] == 1
+
+
+COUNT_DRAWINGS = """() => {
+  window.drawings = 0;
+  new MutationObserver((changes) => {
+    window.drawings += changes.filter(({ target }) => target.className === "orders-rows").length;
+  }).observe(document, { childList: true, subtree: true });
+}"""
+
+
+async def test_hundreds_of_reviews_are_a_few_questions_and_drawn_once(browser: Browser) -> None:
+    async with counters("front", rate_per_sec=5) as door:  # 50 at once
+        for number in range(120):
+            one = at("front", right(number) if number % 4 else wrong(number))
+            door.serving.judged(one)
+            await door.serving.ledger.review(one.verdict_id, "confirmed" if number % 4 else "wrong")
+        async with looking(browser, door.address, "/#/health") as page:
+            await page.wait_for_selector("text=120 reviewed")
+            assert "75" in await page.locator(".tile", has_text="Right, as reviewed").locator("b").inner_text()
+            await page.evaluate(COUNT_DRAWINGS)
+            await page.goto(f"{door.address}/#/orders")
+            await page.wait_for_selector(".orders-rows em")
+            assert await page.evaluate("() => window.drawings") < 20
+
+
+async def test_an_upload_that_something_else_refuses_is_said(browser: Browser) -> None:
+    async def proxy(route: Route) -> None:
+        if route.request.method == "POST":
+            await route.fulfill(status=413, content_type="text/html", body="<h1>Too large</h1>")
+        else:
+            await route.fulfill(json={"videos": []})
+
+    async with counters("front") as door, looking(browser, door.address) as page:
+        await page.route("**/v1/videos*", proxy)
+        await page.goto(f"{door.address}/#/try")
+        video = {"name": "x.mp4", "mimeType": "video/mp4", "buffer": b"x"}
+        await page.locator("#video").set_input_files(files=[video])
+        await page.wait_for_selector(".video .wrong >> text=413")
 
 
 async def test_an_order_shows_what_was_seen_in_each_frame(browser: Browser, tmp_path: Path) -> None:

@@ -37,7 +37,10 @@ MOST_PARTS: Final = 16
 LARGEST_ORDERS: Final = MEGABYTE
 """Bytes of the orders that come with a recording."""
 
-LONGEST_TEXT: Final = 256
+LONGEST_NAME: Final = 100
+"""Characters of a recording's name."""
+
+LONGEST_TEXT: Final = 4 * LONGEST_NAME
 """Bytes of a part that is text."""
 
 LEAST_FREE: Final = 200 * MEGABYTE
@@ -100,13 +103,13 @@ async def _receive(request: web.Request, folder: Path, most: int) -> _Form:
 
 async def _take(part: BodyPartReader, form: _Form, folder: Path, most: int) -> None:
     if part.name in ("video", "file") and not form.has_video:
-        form.name = form.name or (part.filename or "")[:100]
+        form.name = form.name or (part.filename or "")[:LONGEST_NAME]
         form.has_video = True
         await _store(part, folder / VIDEO, most)
     elif part.name == "orders":
         await _store(part, folder / ORDERS, LARGEST_ORDERS)
     elif part.name in ("name", "video_id"):
-        form.name = await _text(part)
+        form.name = _name(await _text(part))
     elif part.name == "fps":
         form.fps = _fps(await _text(part))
     else:
@@ -142,6 +145,13 @@ async def _text(part: BodyPartReader) -> str:
             details = [(part.name or "form", f"should be at most {LONGEST_TEXT} bytes")]
             raise RequestError("the form is not as it should be", code="invalid", details=details)
     return content.decode(errors="replace").strip()
+
+
+def _name(text: str) -> str:
+    if len(text) > LONGEST_NAME:
+        details = [("name", f"should be at most {LONGEST_NAME} characters")]
+        raise RequestError("the form is not as it should be", code="invalid", details=details)
+    return text
 
 
 def _fps(text: str) -> float:

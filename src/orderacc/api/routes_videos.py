@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import Field
 
 from orderacc.api.cameras import check_camera
-from orderacc.api.receiving import receive_video
+from orderacc.api.receiving import LONGEST_NAME, receive_video
 from orderacc.api.routes import Route, Scope, json_answer, read_body, read_query
 from orderacc.api.shapes import Given, Told
 from orderacc.api.shapes_stations import CameraGiven, SimulatedCamera
@@ -92,7 +92,7 @@ class VideoForm(Given):
     """What was paid for, as orders.json has it; the box's own orders when left out."""
     fps: Annotated[float, Field(ge=1, le=60)] = 10.0
     """Frames looked at per second of it."""
-    name: Annotated[str, Field(max_length=100)] = ""
+    name: Annotated[str, Field(max_length=LONGEST_NAME)] = ""
     """What to call it; the file's own name when left out."""
 
 

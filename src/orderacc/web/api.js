@@ -6,7 +6,7 @@ let skew = 0;
 /** What the box refused, or that it did not answer (status 0). */
 export class Refusal extends Error {
   constructor(status, problem) {
-    super(problem.detail || "The box does not answer.");
+    super(problem.detail || (status ? `Refused with status ${status}.` : "The box does not answer."));
     this.status = status;
     this.code = problem.code || "unreachable";
     this.errors = problem.errors || [];

@@ -58,9 +58,9 @@ export class Box extends EventTarget {
     return said;
   }
 
-  /** Take note of reviews that were asked for elsewhere. */
+  /** Take note of reviews that were asked for elsewhere, however many; whoever asked draws them. */
   learn(reviews) {
-    for (const said of reviews) this.#keepReview(said);
+    for (const said of reviews) this.#isNews(said);
   }
 
   async #look() {
@@ -126,11 +126,16 @@ export class Box extends EventTarget {
   }
 
   #keepReview(said) {
+    if (this.#isNews(said)) this.#tell("review", said);
+  }
+
+  /** Keep a review; whether it was not known. */
+  #isNews(said) {
     const before = this.reviews.get(said.verdict_id);
     // A box that began anew without a journal counts its reviews from one again: its time tells.
-    if (before && before.at >= said.at) return;
+    if (before && before.at >= said.at) return false;
     this.reviews.set(said.verdict_id, said);
-    this.#tell("review", said);
+    return true;
   }
 
   #hear() {

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { save, toast } from "./dom.js";
 
-const AT_ONCE = 8;
+const PAGE = 500;
 
 /** The newest review of every verdict that has one, by verdict. */
 export async function allReviews() {
@@ -16,15 +16,19 @@ export async function allReviews() {
   return newest;
 }
 
-/** The verdicts that were reviewed for good, with their review: `{verdict, said}`. */
+/** The verdicts that were reviewed for good, with their review: `{verdict, recorded_at, said}`. */
 export async function reviewedVerdicts() {
   const newest = await allReviews();
-  const ids = [...newest.values()].filter(({ opinion }) => opinion !== "open").map(({ verdict_id: id }) => id);
   const found = [];
-  for (let place = 0; place < ids.length; place += AT_ONCE) {
-    const details = await Promise.all(ids.slice(place, place + AT_ONCE).map(detailOf));
-    for (const detail of details) if (detail) found.push({ ...detail, said: newest.get(detail.verdict.verdict_id) });
-  }
+  let cursor = null;
+  do {
+    const page = await get("/v1/verdicts", { reviewed: true, limit: PAGE, cursor });
+    for (const told of page.verdicts) {
+      const said = newest.get(told.verdict.verdict_id);
+      if (said && said.opinion !== "open") found.push({ ...told, said });
+    }
+    cursor = page.next;
+  } while (cursor !== null);
   return found;
 }
 
@@ -58,14 +62,5 @@ export async function exportCorrections() {
     toast(`${orders.length} reviewed order${orders.length === 1 ? "" : "s"} exported.`);
   } catch (problem) {
     toast(problem.told ?? String(problem), { kind: "bad" });
-  }
-}
-
-async function detailOf(id) {
-  try {
-    return await get(`/v1/verdicts/${encodeURIComponent(id)}`);
-  } catch (problem) {
-    if (problem.status === 404) return null; // retention has taken it
-    throw problem;
   }
 }

@@ -8,6 +8,8 @@ import { shareBars, stackedBars, timeLines } from "./plots.js";
 import { milliseconds, percent, span, STATUSES } from "./words.js";
 
 const EVERY = 2000;
+const LOOK_EVERY = 30_000;
+const WEIGH_EVERY = 300_000; // all that was ever reviewed
 const KEPT = 150; // samples: five minutes
 const HOUR = 3_600_000;
 const LOOKS = { ok: "good", degraded: "warn", failed: "bad" };
@@ -39,15 +41,21 @@ export function health(root) {
   };
   const look = async () => {
     const since = new Date(boxNow() - 24 * HOUR).toISOString();
-    const [page, reviewed] = await Promise.all([get("/v1/verdicts", { since, limit: 500 }), reviewedVerdicts()]);
+    const page = await get("/v1/verdicts", { since, limit: 500 });
     if (ended) return;
     recent = page.verdicts;
-    rights = rightness(reviewed);
-    put(accuracy, byReviews(rights));
     await measure();
   };
-  look().catch((problem) => put(parts, h("p", { class: "wrong" }, problem.told ?? String(problem))));
-  const timers = [setInterval(measure, EVERY), setInterval(() => look().catch(() => {}), 30_000)];
+  const weigh = async () => {
+    const reviewed = await reviewedVerdicts();
+    if (ended) return;
+    rights = rightness(reviewed);
+    put(accuracy, byReviews(rights));
+  };
+  const failed = (problem) => put(parts, h("p", { class: "wrong" }, problem.told ?? String(problem)));
+  weigh().catch(failed).then(look).catch(failed);
+  const again = (act, every) => setInterval(() => act().catch(() => {}), every);
+  const timers = [setInterval(measure, EVERY), again(look, LOOK_EVERY), again(weigh, WEIGH_EVERY)];
   return () => {
     ended = true;
     for (const timer of timers) clearInterval(timer);

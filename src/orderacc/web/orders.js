@@ -23,7 +23,10 @@ export function orders(root, { box, rest }) {
   if (!rest[0]) put(detail, h("p", { class: "empty" }, "Choose an order."));
   list.load();
   allReviews()
-    .then((all) => box.learn([...all.values()]))
+    .then((all) => {
+      box.learn(all.values());
+      list.draw();
+    })
     .catch(() => {}); // without it the list merely does not say what was reviewed
   const fresh = ({ detail: told }) => list.heard(told.verdict);
   const reviewed = () => list.draw();

@@ -7,6 +7,7 @@ import { faultLine, milliseconds, moment, numberOf, span, STATUSES } from "./wor
 
 const EVERY = 1000;
 const KEPT = 12;
+const LONGEST_NAME = 100;
 const OVER = new Set(["done", "failed", "cancelled"]);
 const LOOKS = { waiting: "none", running: "warn", done: "good", failed: "bad", cancelled: "none" };
 
@@ -82,7 +83,7 @@ export function tryOut(root) {
 /** Hand in a file; `onshare` is told how much of it has been sent, 0 to 1. */
 function upload(video, orders, onshare) {
   const form = new FormData();
-  form.append("name", video.name);
+  form.append("name", [...video.name].slice(0, LONGEST_NAME).join(""));
   if (orders) form.append("orders", orders);
   form.append("video", video);
   // fetch does not say how much of a body has been sent.
@@ -90,7 +91,7 @@ function upload(video, orders, onshare) {
   return new Promise((resolve, reject) => {
     request.upload.onprogress = ({ loaded, total }) => onshare(total ? loaded / total : 0);
     request.onload = () => {
-      const told = JSON.parse(request.responseText || "{}");
+      const told = jsonOf(request.responseText);
       if (request.status < 300) resolve(told);
       else reject(refusalOf(request.status, told));
     };
@@ -99,6 +100,15 @@ function upload(video, orders, onshare) {
     for (const [name, value] of Object.entries(changeHeaders())) request.setRequestHeader(name, value);
     request.send(form);
   });
+}
+
+// What stands before the box may refuse in its own words.
+function jsonOf(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
 }
 
 class Handing {
