@@ -119,17 +119,22 @@ def serving(pages: Mapping[str, bytes | str]) -> Iterator[int]:
         yield port
 
 
-@contextmanager
-def encrypted(port: int, folder: Path) -> Iterator[int]:
-    """TLS before another port, with a certificate that nobody but itself has signed."""
+def certificate_in(folder: Path) -> tuple[Path, Path]:
+    """A certificate that nobody but itself has signed, and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("there is no openssl to make a certificate with")
     key, certificate = folder / "box.key", folder / "box.pem"
     how = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=camera"]
     command = ["openssl", "req", "-x509", *how, "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+@contextmanager
+def encrypted(port: int, folder: Path) -> Iterator[int]:
+    """TLS before another port, with a certificate that nobody but itself has signed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(*certificate_in(folder))
 
     def relay(connection: socket.socket) -> None:
         with (

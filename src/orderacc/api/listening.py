@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FIRST_REQUEST: Final = 10.0
 """Seconds a new connection has to say what it wants."""
 
+HANDSHAKE: Final = 5.0
+"""Seconds of these in which encryption has to be agreed on."""
+
 KEEP_ALIVE: Final = 30.0
 """Seconds it may then be silent between requests."""
 
@@ -59,16 +62,20 @@ class Doorman:
     Args:
         server: Makes what serves a connection.
         most: Connections at a time.
+        encrypted: Whether they come only after a handshake, until which there is nothing here but their promise.
     """
 
-    def __init__(self, server: web.Server, most: int) -> None:
+    def __init__(self, server: web.Server, most: int, *, encrypted: bool) -> None:
         self._server = server
         self._most = most
+        self._encrypted = encrypted
         self._new: dict[Any, float] = {}
+        self._here: set[Any] = set()
 
     def __call__(self) -> asyncio.Protocol:
         """Serve one more connection."""
-        if len(self._server.connections) >= self._most:
+        promised = len(self._new) if self._encrypted else 0
+        if max(len(self._server.connections), promised) >= self._most:
             return _Full()
         one = self._server()
         self._new[one] = asyncio.get_running_loop().time() + FIRST_REQUEST
@@ -77,6 +84,7 @@ class Doorman:
     def asked(self, connection: object) -> None:
         """Take note that a connection has asked for something; from then on the server itself looks after it."""
         self._new.pop(connection, None)
+        self._here.discard(connection)
 
     async def sweep(self) -> None:
         """Show out who has been silent for too long, until cancelled."""
@@ -84,10 +92,13 @@ class Doorman:
             await asyncio.sleep(SWEEP)
             now = asyncio.get_running_loop().time()
             for one, due in tuple(self._new.items()):
-                gone = one.transport is None
+                here = one.transport is not None
+                gone = not here and (one in self._here or not self._encrypted)
+                if here:
+                    self._here.add(one)
                 if gone or due <= now:
-                    del self._new[one]  # one that has gone still holds what it sent
-                if not gone and due <= now:
+                    self.asked(one)  # one that has gone still holds what it sent
+                if here and due <= now:
                     one.force_close()
 
 
@@ -138,12 +149,15 @@ async def listening(app: web.Application, config: ApiConfig) -> AsyncIterator[st
     )
     await runner.setup()
     assert runner.server is not None  # noqa: S101  setup has made it
-    doorman = Doorman(runner.server, config.connections)
+    doorman = Doorman(runner.server, config.connections, encrypted=context is not None)
     doormen.append(doorman)
     sweeping = None
     try:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(doorman, config.host, config.port, ssl=context, backlog=128)
+        shaking = HANDSHAKE if context else None
+        server = await loop.create_server(
+            doorman, config.host, config.port, ssl=context, ssl_handshake_timeout=shaking, backlog=128
+        )
         try:
             sweeping = asyncio.create_task(doorman.sweep(), name="api-sweep")
             host, port = server.sockets[0].getsockname()[:2]
