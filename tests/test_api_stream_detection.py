@@ -241,6 +241,15 @@ async def test_frames_that_come_too_fast_are_refused_one_by_one() -> None:
         assert len(refused) >= 6
 
 
+async def test_settings_that_are_sent_again_and_again_let_no_more_frames_through() -> None:
+    async with door_with() as (door, _), streaming(door, "?fps_limit=1") as stream:
+        for _ in range(40):
+            await stream.say(type="config_update", config={"fps_limit": 1})
+            await stream.frame()
+        heard = [await stream.hear() for _ in range(80)]
+        assert sum(message.get("error_code") == "RATE_LIMITED" for message in heard) > 20
+
+
 async def test_the_oldest_frame_makes_room_and_every_frame_is_answered() -> None:
     async with door_with(queue_size=5) as (door, detector), streaming(door, "?fps_limit=30") as stream:
         detector.gate.clear()

@@ -46,10 +46,14 @@ class RateLimit:
     def __init__(
         self, per_second: float, *, burst: float | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._rate = per_second
-        self._most = max(1.0, per_second * BURST if burst is None else burst)
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self.change(per_second, burst=burst)
+
+    def change(self, per_second: float, *, burst: float | None = None) -> None:
+        """Let another rate hold from now on; what a caller has used up stays used up."""
+        self._rate = per_second
+        self._most = max(1.0, per_second * BURST if burst is None else burst)
 
     def take(self, caller: str) -> None:
         """Let one request through.

@@ -114,7 +114,8 @@ class StreamSession:
         self._news = asyncio.Event()
         self._tracks = Tracks()
         self._degradation = Degradation(config.quality_mode)
-        self._rate = self._new_rate()
+        self._rate = RateLimit(config.fps_limit)
+        self._set_rate()
         self._took: deque[float] = deque(maxlen=REMEMBERED)
         self._recent: deque[float] = deque(maxlen=int(30 * RECENT))
 
@@ -195,11 +196,11 @@ class StreamSession:
             self._degradation.change(self.config.quality_mode)
         if not self.config.enable_tracking:
             self._tracks = Tracks()
-        self._rate = self._new_rate()
+        self._set_rate()
 
-    def _new_rate(self) -> RateLimit:
+    def _set_rate(self) -> None:
         # A second's worth may come at once: networks deliver in bursts what was sent evenly.
-        return RateLimit(self.fps_limit, burst=max(2.0, self.fps_limit))
+        self._rate.change(self.fps_limit, burst=max(2.0, self.fps_limit))
 
     # Looking.
 
@@ -280,7 +281,7 @@ class StreamSession:
         before = self.fps_limit
         self._degradation.note(took, 1 / self.config.fps_limit, now, dropped=dropped)
         if self.fps_limit != before:
-            self._rate = self._new_rate()
+            self._set_rate()
         if not dropped:
             self._took.append(took)
         return took
