@@ -220,6 +220,17 @@ async def test_hundreds_of_reviews_are_a_few_questions_and_drawn_once(browser: B
             assert await page.evaluate("() => window.drawings") < 20
 
 
+async def test_what_stands_for_all_is_chosen_and_comes_first(browser: Browser) -> None:
+    async with counters("2", "1") as door, looking(browser, door.address) as page:
+        await page.wait_for_selector('.card[data-station="1"]')
+        await page.goto(f"{door.address}/#/orders/100%")  # an address that was cut short
+        await page.wait_for_selector("text=This order is not kept any more.")
+        for name, first, others in (("Station", "All stations", 2), ("Time", "Any time", 4)):
+            options = await page.get_by_label(name, exact=True).locator("option").all_inner_texts()
+            assert (options[0], len(options)) == (first, 1 + others)
+            assert await page.get_by_label(name, exact=True).input_value() == ""
+
+
 async def test_an_upload_that_something_else_refuses_is_said(browser: Browser) -> None:
     async def proxy(route: Route) -> None:
         if route.request.method == "POST":

@@ -30,7 +30,16 @@ function route() {
     if (link.dataset.view === shown) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  end = VIEWS[shown](view, { box, rest: rest.map(decodeURIComponent) }) || (() => {});
+  end = VIEWS[shown](view, { box, rest: rest.map(decoded) }) || (() => {});
+}
+
+// An address may be typed, or cut short.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 // How fresh it all is.

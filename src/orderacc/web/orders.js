@@ -12,7 +12,7 @@ const PAGE = 60;
 const TYPING = 250;
 const BARS = 24;
 const HOUR = 3_600_000;
-const SPANS = { "": "Any time", 1: "Last hour", 12: "Last 12 hours", 24: "Last day", 168: "Last week" };
+const SPANS = [["", "Any time"], ["1", "Last hour"], ["12", "Last 12 hours"], ["24", "Last day"], ["168", "Last week"]];
 
 /** Show them in `root`; `rest[0]` is the verdict that is open. */
 export function orders(root, { box, rest }) {
@@ -136,9 +136,9 @@ class OrderList {
         this.#timer = setTimeout(() => this.load(), TYPING);
       },
     });
-    const stations = { "": "All stations", ...Object.fromEntries([...this.box.stations.keys()].map((id) => [id, id])) };
-    const statuses = { "": "All verdicts", "inaccurate,unsure": "Wrong or to check", ...named(STATUSES) };
-    const reviews = { "": "Reviewed or not", false: "Not reviewed", true: "Reviewed" };
+    const stations = [["", "All stations"], ...[...this.box.stations.keys()].map((id) => [id, id])];
+    const statuses = [["", "All verdicts"], ["inaccurate,unsure", "Wrong or to check"], ...named(STATUSES)];
+    const reviews = [["", "Reviewed or not"], ["false", "Not reviewed"], ["true", "Reviewed"]];
     return h(
       "div",
       { class: "filters", role: "search" },
@@ -179,10 +179,10 @@ class OrderList {
   }
 }
 
-/** A drop-down list. */
+/** A drop-down list of `[value, text]`; an object would put stations named by numbers before all others. */
 export function choice(name, options, value, onchange) {
-  const entries = Object.entries(options).map(([key, text]) => h("option", { value: key, selected: key === String(value) }, text));
+  const entries = options.map(([key, text]) => h("option", { value: key, selected: key === value }, text));
   return h("select", { "aria-label": name, onchange }, entries);
 }
 
-const named = (statuses) => Object.fromEntries(Object.entries(statuses).map(([status, { word }]) => [status, word]));
+const named = (statuses) => Object.entries(statuses).map(([status, { word }]) => [status, word]);
