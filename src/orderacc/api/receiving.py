@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,13 +15,17 @@ from orderacc.capture import probe_video
 from orderacc.errors import ConfigError, RequestError, SourceError
 from orderacc.orders import FileOrders
 from orderacc.service.videos import ORDERS, VIDEO
+from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from aiohttp import web
 
     from orderacc.service.videos import VideoJob, Videos
+
+_log = get_logger(__name__)
 
 MEGABYTE: Final = 1024 * 1024
 
@@ -70,14 +74,27 @@ async def receive_video(request: web.Request, videos: Videos) -> VideoJob:
     if (request.content_length or 0) > most + 2 * LARGEST_ORDERS:
         raise _too_large(most)
     videos.room()
-    video_id, folder = await asyncio.to_thread(videos.new_folder)
+    with _disk():
+        video_id, folder = await asyncio.to_thread(videos.new_folder)
+        try:
+            form = await _receive(request, folder, most)
+            duration = await asyncio.to_thread(_look, folder)
+            return await videos.add(video_id, form.name or "video", form.fps, duration)
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(videos.discard, video_id))
+            raise
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Tell of what the disk refuses as of something that passes."""
     try:
-        form = await _receive(request, folder, most)
-        duration = await asyncio.to_thread(_look, folder)
-        return await videos.add(video_id, form.name or "video", form.fps, duration)
-    except BaseException:
-        await asyncio.shield(asyncio.to_thread(videos.discard, video_id))
-        raise
+        yield
+    except ConnectionError:
+        raise  # who sends has gone away
+    except OSError as error:
+        _log.error("video_not_kept", reason=str(error))
+        raise RequestError("the disk does not take it", code="unavailable") from error
 
 
 async def _receive(request: web.Request, folder: Path, most: int) -> _Form:
