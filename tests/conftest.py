@@ -23,6 +23,30 @@ settings.register_profile("orderacc", deadline=None, suppress_health_check=[Heal
 settings.load_profile("orderacc")
 
 
+LONGEST = (
+    "test_cli_jobs",
+    "test_service_live",
+    "test_capture_faults",
+    "test_web_page",
+    "test_service_early",
+    "test_storage_crash",
+    "test_api_schema",
+    "test_vlm_serve",
+    "test_storage_s3",
+    "test_service_pipeline",
+    "test_web_upload",
+    "test_service_scaler",
+    "test_perception_picture",
+    "test_capture_supervised",
+)
+"""Files that take longest, longest first: begun last, one would go on alone when the other workers have ended."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

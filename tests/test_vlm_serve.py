@@ -182,19 +182,22 @@ async def test_orders_go_on_at_home_when_the_remote_server_stops_and_go_there_ag
             assert answer.complete
             by.append(answer.engine)
 
+        async def ask_until_remote() -> None:
+            with anyio.fail_after(60):
+                while by[-1:] != ["remote"]:  # on a busy machine it may be slower than it is waited for
+                    await ask(0)
+
         async with anyio.create_task_group() as group:
             await group.start(lambda *, task_status: batcher.run(task_status=task_status))
-            await ask(0)
-            assert by == ["remote"]
+            await ask_until_remote()
+            by.clear()
             server.signal(signal.SIGSTOP)
             async with anyio.create_task_group() as askers:
                 for seed in range(1, 9):
                     askers.start_soon(ask, seed)
-            assert by[1:] == [here.name] * 8
+            assert by == [here.name] * 8
             server.signal(signal.SIGCONT)
-            with anyio.fail_after(30):
-                while by[-1] != "remote":
-                    await ask(0)
+            await ask_until_remote()
             group.cancel_scope.cancel()
         await batcher.aclose()
 
