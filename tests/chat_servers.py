@@ -55,6 +55,17 @@ async def silent(request: web.Request, body: dict[str, Any]) -> web.StreamRespon
     raise AssertionError
 
 
+async def breaking_off(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Begins to answer and is gone."""
+    del body
+    reply = web.StreamResponse(headers={"Content-Length": "1000"})
+    await reply.prepare(request)
+    await reply.write(b'{"choices": [{')
+    assert request.transport is not None
+    request.transport.close()
+    return reply
+
+
 @dataclass
 class Staged:
     """A server that answers what a function says.

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from chat_servers import completion, saying, silent, staged
+from chat_servers import breaking_off, completion, saying, silent, staged
 from orderacc.capture import Delivery, FrameReader
 from orderacc.config import JudgingConfig
 from orderacc.domain.detections import Box, Detection
@@ -136,17 +136,6 @@ async def slow(request: web.Request, body: dict[str, Any]) -> web.StreamResponse
     return await burger(request, body)
 
 
-async def dies(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-    """Begins to answer and is gone."""
-    del body
-    reply = web.StreamResponse(headers={"Content-Length": "1000"})
-    await reply.prepare(request)
-    await reply.write(b'{"choices": [{')
-    assert request.transport is not None
-    request.transport.close()
-    return reply
-
-
 async def burger(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """Answers as it should: there is a burger."""
     del request, body
@@ -185,7 +174,7 @@ async def test_200_trials_of_servers_that_fail_at_random() -> None:
 async def trial(seed: int, room: anyio.CapacityLimiter, outcomes: Counter[tuple[str, str, str | None]]) -> None:
     chance = Random(seed)
     share = chance.random()
-    faults = [*FAULTS.values(), slow, dies]
+    faults = [*FAULTS.values(), slow, breaking_off]
 
     async def moody(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         return await (chance.choice(faults) if chance.random() < share else burger)(request, body)

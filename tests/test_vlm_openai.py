@@ -19,7 +19,7 @@ import pytest
 from aiohttp import web
 
 import ports
-from chat_servers import completion, good, saying, silent, staged
+from chat_servers import breaking_off, completion, good, saying, silent, staged
 from orderacc.config import SecretText
 from orderacc.errors import EngineError
 from orderacc.vlm.engine import Priority, VlmRequest
@@ -300,16 +300,7 @@ async def test_an_answer_without_end_is_cut_off() -> None:
 
 
 async def test_an_answer_that_breaks_off_is_none() -> None:
-    async def broken(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        del body
-        response = web.StreamResponse(headers={"Content-Length": "100"})
-        await response.prepare(request)
-        await response.write(b"{")
-        assert request.transport is not None
-        request.transport.close()
-        return response
-
-    async with staged(broken) as server, engine_on(server.url) as engine:
+    async with staged(breaking_off) as server, engine_on(server.url) as engine:
         assert await code_of(engine) == "bad_answer"
 
 

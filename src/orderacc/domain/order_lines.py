@@ -145,7 +145,7 @@ def must_be_seen(lines: Sequence[OrderLine]) -> tuple[Item, ...]:
             there are more than `MOST_PIECES` of one thing, whether it can be seen or not.
     """
     _check_ids(lines)
-    need_not_be_seen(lines)
+    need_not_be_seen(lines)  # what is wrong with those is wrong with the order
     return _added_up(lines, visible=True)
 
 

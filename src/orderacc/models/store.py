@@ -26,8 +26,8 @@ def user_root() -> Path:
         ModelError: `model_missing` if that lies in a home directory and there is none.
     """
     if configured := os.environ.get(MODELS_DIR_VARIABLE):
-        return _in_home(configured)
-    return _in_home(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "orderacc" / "models"
+        return in_home(configured)
+    return in_home(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "orderacc" / "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class ModelStore:
     def _find(self, name_or_path: str | Path) -> ModelInfo:
         name = str(name_or_path)
         if isinstance(name_or_path, Path) or "/" in name or os.sep in name:
-            return ModelInfo.read(_in_home(name))
+            return ModelInfo.read(in_home(name))
         for root in self.roots:
             if (root / name).is_dir():
                 return ModelInfo.read(root / name)
@@ -160,14 +160,21 @@ def check_menu(info: ModelInfo, menu_names: Sequence[str]) -> None:
         )
 
 
-def _in_home(path: str) -> Path:
-    """The path, with the home directory for a leading `~`."""
+def in_home(path: str, setting: str = MODELS_DIR_VARIABLE) -> Path:
+    """The path, with the home directory for a leading `~`.
+
+    Args:
+        path: As it was written.
+        setting: Where another folder may be named.
+
+    Raises:
+        ModelError: `model_missing` for a user without a home directory.
+    """
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise ModelError(
-            f"{path}: this user has no home directory; name a folder for models in {MODELS_DIR_VARIABLE}",
-            code="model_missing",
+            f"{path}: this user has no home directory; name a folder in {setting}", code="model_missing"
         ) from error
 
 

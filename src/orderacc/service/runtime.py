@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orderacc.capture import Delivery, FrameReader
 from orderacc.domain.menus import Menu
 from orderacc.domain.verdicts import ModelVersions
-from orderacc.errors import ModelError
 from orderacc.models.manifest import DEFAULT_VLM_VIEW
 from orderacc.models.runtime import usable_cores
-from orderacc.models.store import ModelStore
+from orderacc.models.store import ModelStore, in_home
 from orderacc.perception.detector import Detector
 from orderacc.perception.observer import Observer
 from orderacc.perception.shared_reader import SharedSlipReader
@@ -168,17 +166,7 @@ def _slip_reader(models: ModelsConfig) -> SlipReader:
     if models.slip_reader == "easyocr":
         from orderacc.perception.easy_ocr import EasyOcrReader
 
-        return EasyOcrReader(models.slip_reader_weights or _easyocr_weights())
+        return EasyOcrReader(models.slip_reader_weights or in_home(EASYOCR_WEIGHTS, "models.slip_reader_weights"))
     from orderacc.perception.rapid_ocr import RapidOcrReader
 
     return RapidOcrReader()
-
-
-def _easyocr_weights() -> Path:
-    try:
-        return Path(EASYOCR_WEIGHTS).expanduser()
-    except RuntimeError as error:
-        raise ModelError(
-            f"{EASYOCR_WEIGHTS}: this user has no home directory; name a folder in models.slip_reader_weights",
-            code="model_missing",
-        ) from error

@@ -256,7 +256,7 @@ class StationSet:
             try:
                 plans = await self._plans(config, [*new, *(wanted[watched.config.id] for watched in other)])
                 added = [self._tended(station, plans[station.id]) for station in new]
-            except Exception:
+            except Exception:  # whatever it was: what has not begun must not be followed
                 await asyncio.to_thread(self._builder.follow, self._config)
                 raise
             self._config = config
