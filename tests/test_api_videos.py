@@ -184,8 +184,9 @@ async def test_a_recording_may_be_called_by_a_hundred_characters_of_any_kind(tmp
 async def test_a_disk_that_takes_nothing_is_said_as_what_passes(tmp_path: Path, video: bytes) -> None:
     (tmp_path / "disk").write_bytes(b"no folder")
     async with door_with(tmp_path / "disk") as (door, _):
-        answer = await hand_in(door, ("video", video, "x.mp4"))
-        assert (answer.status, answer.code) == (503, "unavailable")
+        run = {"source": {"type": "simulator", "seed": 3}, "seconds": 5}
+        for answer in (await hand_in(door, ("video", video, "x.mp4")), await door.ask("POST", "/v1/runs", run)):
+            assert (answer.status, answer.code) == (503, "unavailable")
 
 
 async def test_recordings_wait_for_their_turn_and_are_cancelled(tmp_path: Path, video: bytes) -> None:

@@ -74,8 +74,8 @@ async def receive_video(request: web.Request, videos: Videos) -> VideoJob:
     if (request.content_length or 0) > most + 2 * LARGEST_ORDERS:
         raise _too_large(most)
     videos.room()
+    video_id, folder = await asyncio.to_thread(videos.new_folder)
     with _disk():
-        video_id, folder = await asyncio.to_thread(videos.new_folder)
         try:
             form = await _receive(request, folder, most)
             duration = await asyncio.to_thread(_look, folder)

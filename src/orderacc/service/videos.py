@@ -146,10 +146,18 @@ class Videos:
             raise RequestError("too many recordings wait", code="unavailable", headers={"Retry-After": "10"})
 
     def new_folder(self) -> tuple[str, Path]:
-        """A name for a recording and the folder its files go to. Blocks shortly."""
+        """A name for a recording and the folder its files go to. Blocks shortly.
+
+        Raises:
+            RequestError: `unavailable` where the disk does not take it.
+        """
         video_id = uuid.uuid4().hex
         folder = self._folder / video_id
-        folder.mkdir(parents=True)
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            _log.error("video_not_kept", reason=str(error))
+            raise RequestError("the disk does not take it", code="unavailable") from error
         return video_id, folder
 
     async def add(self, video_id: str, name: str, fps: float, duration: float | None) -> VideoJob:
