@@ -27,7 +27,7 @@ from orderacc.vlm.openai import EXTRAS, OpenAiEngine, RemoteSettings
 from orderacc.vlm.prompt import answer_grammar, answer_schema, build_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 
 pytestmark = pytest.mark.anyio
@@ -189,6 +189,31 @@ async def test_a_question_that_is_refused_whatever_is_left_out_teaches_nothing()
         await engine.generate([request_for()])
     assert "response_format" in server.questions[-1]
     assert len(server.questions) == len(EXTRAS) + 1
+
+
+@pytest.mark.parametrize(
+    ("fails", "code"),
+    [
+        (saying(429, Retry_After="30"), "busy"),
+        (saying(500), "engine_failed"),
+        (saying(503, Retry_After="30"), "busy"),
+        (saying(401), "unauthorized"),
+        (breaking_off, "bad_answer"),
+        (silent, "timeout"),
+    ],
+)
+async def test_a_server_that_fails_at_what_is_left_of_a_question_has_failed(
+    fails: Callable[..., Awaitable[web.StreamResponse]], code: str
+) -> None:
+    async def picky(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        return await (saying(400) if "logprobs" in body else fails)(request, body)
+
+    patience = {"timeout_sec": 1.0 if fails is silent else 30.0, "retries": 0}
+    async with staged(picky) as bad, engine_on(bad.url, **patience) as alone:
+        assert await code_of(alone) == code
+        async with staged() as well, engine_on(bad.url, well.url, **patience) as engine:
+            await engine.generate([request_for()])
+            assert (len(bad.questions), len(well.questions)) == (4, 1)
 
 
 async def test_free_text_is_asked_for_without_a_schema() -> None:

@@ -221,9 +221,10 @@ class OpenAiEngine:
             if isinstance(outcome, VlmAnswer):
                 endpoint.frugality = frugality if refusals else endpoint.frugality
                 return outcome
-            refusals.append(outcome)
             if not outcome.negotiable:
-                break
+                # This tells how the server is; that it refused more before does not.
+                return outcome
+            refusals.append(outcome)
         return refusals[0]
 
     async def _post(self, endpoint: Endpoint, body: bytes, request: VlmRequest) -> VlmAnswer | Refusal:
