@@ -14,7 +14,8 @@ Where the boxes already differ from what was paid for, the first two questions l
 The model is not told what was paid for; that decides only how many frames it is shown at once.
 
 A frame in which the detector counts the same and no cell of the picture has changed since one that is asked about adds
-nothing: the answer stands for both (the model said the same of all 8 such pairs in the first 16 orders of seed 905000).
+nothing (the model said the same of all 8 such pairs in the first 16 orders of seed 905000). It is asked about last, if
+the others have left something open: one answer is not two because two frames look alike.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def asking_order(frames: Sequence[Candidate]) -> tuple[Candidate, ...]:
         frames: In time order.
 
     Returns:
-        All of them; first the one that shows most pieces of what any of them shows.
+        All of them; first the one that shows most pieces of what any of them shows, last those that look like another.
     """
     shown = [pieces(frame) for frame in frames]
     left, covered = list(range(len(frames))), Counter[str]()
@@ -85,25 +86,21 @@ def asking_order(frames: Sequence[Candidate]) -> tuple[Candidate, ...]:
         left.remove(best)
         covered |= shown[best]
         out.append(frames[best])
-    return tuple(out)
+    different = different_ones(out)
+    return (*different, *(one for one in out if one not in different))
 
 
-def twins(sequence: Sequence[Candidate]) -> dict[Candidate, Candidate]:
-    """Frames that add nothing to one before them.
+def different_ones(sequence: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The frames that do not look like one before them.
 
     Args:
-        sequence: From `asking_order`.
-
-    Returns:
-        By such a frame, the first one it looks like.
+        sequence: As they are to be asked about.
     """
-    found: dict[Candidate, Candidate] = {}
-    for index, one in enumerate(sequence):
-        for before in sequence[:index]:
-            if before not in found and _looks_like(before, one):
-                found[one] = before
-                break
-    return found
+    different: list[Candidate] = []
+    for one in sequence:
+        if not any(_looks_like(before, one) for before in different):
+            different.append(one)
+    return tuple(different)
 
 
 def rounds(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> tuple[tuple[Candidate, ...], ...]:

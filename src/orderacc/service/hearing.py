@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from orderacc.domain.detections import NOT_ITEMS
 from orderacc.domain.verdicts import Timings
-from orderacc.service.asking import rounds, says_enough, twins
+from orderacc.service.asking import different_ones, rounds, says_enough
 from orderacc.validation import FrameAnswer, fuse, judge, pairs_in_doubt, with_sightings
 from orderacc.vlm.answer import read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from orderacc.domain.detections import Box
     from orderacc.domain.evidence import Candidate
@@ -99,11 +99,11 @@ class Hearing:
         Args:
             ask: Asks about some at once; gives None for those the model failed on.
             sequence: The frames that may be asked about, in order.
-            adaptive: Whether to stop as soon as it is enough; else all are asked about at once.
+            adaptive: Whether to stop as soon as it is enough; else all that differ are asked about at once.
         """
-        alike = twins(sequence)
-        different = [one for one in sequence if one not in alike]
-        parts = list(rounds(different, self._expected, self._menu)) if adaptive else [tuple(different)]
+        different = different_ones(sequence)
+        parts = list(rounds(different, self._expected, self._menu)) if adaptive else [different]
+        parts.extend((one,) for one in sequence if one not in different)
         while parts:
             # Without an answer it can never be enough: what is left is asked about at once, not round by round.
             part, parts = (tuple(chain(*parts)), []) if self.failed else (parts[0], parts[1:])
@@ -111,7 +111,7 @@ class Hearing:
             answers = await ask(part)
             self._clock((time.monotonic() - began) * 1000, answers)
             began = time.monotonic()
-            self._take(part, answers, alike)
+            self._take(part, answers)
             await self._judge()
             self._judging_ms += (time.monotonic() - began) * 1000
             if self.enough:
@@ -123,12 +123,7 @@ class Hearing:
         self._engine_ms += min(engine_ms, waited_ms)
         self._queue_ms += max(0.0, waited_ms - engine_ms)
 
-    def _take(
-        self,
-        part: Sequence[Candidate],
-        answers: Sequence[VlmAnswer | None],
-        alike: Mapping[Candidate, Candidate],
-    ) -> None:
+    def _take(self, part: Sequence[Candidate], answers: Sequence[VlmAnswer | None]) -> None:
         for candidate, answer in zip(part, answers, strict=True):
             look = None if answer is None else _look(candidate, answer)
             self.failed |= look is None
@@ -138,8 +133,6 @@ class Hearing:
             if look is not None:
                 self._asked.append(candidate)
                 self._looks[candidate] = look
-                same = (one for one, first in alike.items() if first is candidate)
-                self._looks |= {one: replace(look, detected=_boxes(one), at=one.frame.at) for one in same}
 
     async def _judge(self) -> None:
         if not self._looks:
