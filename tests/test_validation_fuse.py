@@ -255,6 +255,13 @@ def test_a_look_alike_bagged_before_the_others_came_counts_too():
     assert seen([early, late, late]) == {"Cola": (1, 1.0), "Diet Cola": (2, 1.0)}
 
 
+@pytest.mark.parametrize(("sure", "confidence"), [((0.9, 0.9), 1.0), ((0.2, 0.9), 0.25), ((0.9, 0.2), 0.25)])
+def test_of_frames_that_are_added_up_the_least_sure_counts(sure, confidence):
+    early = FrameAnswer((Item("Cola"),), lying({"cola": 1}, row=300), 1.0, probability=sure[0])
+    late = FrameAnswer((Item("Diet Cola", 2),), lying({"cola": 2}), 2.0, probability=sure[1])
+    assert seen([early, late]) == {"Cola": (1, pytest.approx(confidence)), "Diet Cola": (2, pytest.approx(confidence))}
+
+
 def test_a_look_alike_in_the_same_place_is_the_same_piece_misread():
     misread = FrameAnswer((Item("Cola"),), lying({"cola": 1}), 1.0)
     late = FrameAnswer((Item("Diet Cola", 2),), lying({"cola": 2}), 2.0)

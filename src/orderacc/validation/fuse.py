@@ -20,7 +20,7 @@ For each group of names, with `said` the model's count of the group in a frame a
    most, and `OVERRULED` if only one frame says it: the demo model's lists are right in 99.5 % of frames, and a box too
    many on an item at rest stays there from frame to frame, so the model's word given twice weighs more. Where the
    engine tells how probable the model found its own words, the surest frame that says it must have been at least
-   `SURE_OF_WORDS`; what is less counts for as much less.
+   `SURE_OF_WORDS`; what is less counts for as much less. Of frames that were added up the least sure counts.
 5. A name that some frame claimed and the split leaves out, and every name of a group of which the detector saw a box
    in the same place in at least `CLEAR` frames (or in all) while the model never said it, is listed with quantity 0 and
    a confidence.
@@ -198,8 +198,8 @@ def _judge_group(names: tuple[str, ...], views: Sequence[_View]) -> Iterator[tup
         return
     full = [view for view in standing if view.total == total]
     shown = _choose_split(full, views)
-    split = _with_bagged(shown, min((view for view in full if view.said == shown), key=_View.order), views)
-    words = max(view.sure_of_words for view in views if view.said == shown)
+    split, added = _with_bagged(shown, min((view for view in full if view.said == shown), key=_View.order), views)
+    words = min(max(view.sure_of_words for view in views if view.said == one) for one in (shown, *added))
     confidence = _agreement(split, views) * _support(shown, views) * words
     for index, name in enumerate(names):
         if split[index] or any(view.said[index] for view in views):
@@ -229,8 +229,15 @@ def _choose_split(full: Sequence[_View], views: Sequence[_View]) -> tuple[int, .
     return max({view.said for view in full}, key=strength)
 
 
-def _with_bagged(split: tuple[int, ...], shown: _View, views: Sequence[_View]) -> tuple[int, ...]:
-    """Add what only earlier or later frames show, pieces that are not there in the frame with the total."""
+def _with_bagged(
+    split: tuple[int, ...], shown: _View, views: Sequence[_View]
+) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """Add what only earlier or later frames show, pieces that are not there in the frame with the total.
+
+    Returns:
+        The split, and what was said in the frames that were added to it.
+    """
+    added: list[tuple[int, ...]] = []
     for view in sorted(views, key=_View.order):
         if not view.supported or view.places is None or view.fits(split):
             continue
@@ -240,7 +247,8 @@ def _with_bagged(split: tuple[int, ...], shown: _View, views: Sequence[_View]) -
         merged = tuple(map(max, view.said, split))
         if sum(merged) - sum(split) <= gone:
             split = merged
-    return split
+            added.append(view.said)
+    return split, added
 
 
 def _agreement(split: tuple[int, ...], views: Sequence[_View]) -> float:
