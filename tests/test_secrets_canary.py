@@ -263,19 +263,27 @@ class TestCameras:
         silent(f"nothing else: {out}{err}")
 
     async def watch(self, url, *, frames, make=None):
-        """Health of a station after its first frames, or after its second failure."""
+        """Health of a station that was restarted and stopped with the address as the reason, or that failed twice."""
         policy = CapturePolicy(reconnect_interval=0.05, reconnect_interval_max=0.1)
         capture = SupervisedCapture("drive-1", make or (lambda: StreamSource(url, "drive-1")), policy)
-        deadline = time.monotonic() + 30
-        async with capture as pictures:
-            if frames:
-                async for _ in pictures:
-                    capture.restart(f"asked to look at {url} again")
-                    return capture.health()
-            while sum(capture.health().failures.values()) < 2:
+
+        async def until(condition: Callable[[], bool]) -> None:
+            deadline = time.monotonic() + 30
+            while not condition():
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.01)
-            return capture.health()
+
+        async with capture as pictures:
+            if frames:
+                await anext(pictures)
+                capture.restart(f"asked to look at {url} again")
+                await until(lambda: any(move.reason.startswith("asked") for move in capture.health().moves))
+                capture.stop(f"done with {url}")
+            else:
+                await until(lambda: sum(capture.health().failures.values()) >= 2)
+        if frames:
+            assert any(move.reason.startswith("done") for move in capture.health().moves)
+        return capture.health()
 
 
 class TestCommands:

@@ -88,7 +88,7 @@ class Supervisor:
 
     def wish(self, reason: str) -> None:
         """Somebody wants the camera opened anew, at once."""
-        self._wish = reason
+        self._wish = redact_text(reason)
         self._news.set()
 
     def complain(self, failure: SourceError) -> None:
@@ -98,7 +98,7 @@ class Supervisor:
 
     def stop(self, reason: str) -> None:
         """Nobody wants frames any more."""
-        self._stopping = self._stopping or reason
+        self._stopping = self._stopping or redact_text(reason)
         self._news.set()
 
     async def run(self) -> None:
