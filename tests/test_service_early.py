@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from random import Random
 
 import anyio
@@ -23,20 +24,24 @@ from orderacc.service.asking import AskPolicy
 from orderacc.service.early import GONE_FOR, STILL_FOR, Moments
 from orderacc.service.judging import JudgeSettings, OrderJudge
 from orderacc.service.pipeline import Pipeline
+from orderacc.service.questions import EarlyAnswers, Questions
 from orderacc.service.runtime import ask_policy
 from orderacc.service.station import RECORDING_EPOCH, Eyes, Station
 from orderacc.simulator.menu import DEMO_ITEMS, NAMES
 from orderacc.simulator.random_script import random_script
 from orderacc.testing import BlankSource, PerfectObserver, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
-from orderacc.vlm.engine import Priority
+from orderacc.vlm.engine import Priority, VlmRequest
 from orderacc.vlm.prompt import format_answer
+from orderacc.vlm.view_rules import ViewRules
+from staged_stations import until
 
 pytestmark = pytest.mark.anyio
 
 MENU = Menu(DEMO_ITEMS)
 SCRIPT = random_script(500_005, 4)
 COSTS = ("timings_ms",)
+NOTHING_SEEN = '{"items":[]}'
 
 
 class NumberedSource(BlankSource):
@@ -159,6 +164,69 @@ async def test_a_look_ahead_that_fails_costs_no_verdict(error):
     verdicts, _, _ = await watch(AskPolicy(), book=book, speed=60.0)
     off, _, _ = await watch(AskPolicy(early_look=False))
     assert without_costs(verdicts) == without_costs(off)
+
+
+class HeldScissors(ViewRules):
+    """Cut no picture before they are let go."""
+
+    __slots__ = ("asked_for", "free")
+
+    def __init__(self):
+        super().__init__((28, 28))
+        object.__setattr__(self, "asked_for", threading.Event())
+        object.__setattr__(self, "free", threading.Event())
+
+    def cut(self, image, boxes):
+        self.asked_for.set()
+        assert self.free.wait(30)
+        return super().cut(image, boxes)
+
+
+class HeldEngine(StagedEngine):
+    """Answers nothing until it is let go."""
+
+    def __init__(self):
+        super().__init__(lambda _: NOTHING_SEEN)
+        self.free = anyio.Event()
+
+    async def generate(self, requests):
+        await self.free.wait()
+        return await super().generate(requests)
+
+
+async def test_an_order_that_ends_while_its_early_picture_is_cut_waits_behind_no_other():
+    engine, scissors, early = HeldEngine(), HeldScissors(), EarlyAnswers()
+    batcher = VlmBatcher(engine, max_batch_size=1)
+    questions = Questions(batcher, MENU, scissors, 64, None)
+    seen = Candidate(Frame("counter", 7, 0.7, np.zeros((28, 28, 3), np.uint8)), (), 1.0)
+    answers = []
+
+    async def close():
+        answers.extend(await questions.ask({"counter-1/0": seen}, early))
+
+    async def ask(name):
+        picture = np.zeros((28, 28, 3), np.uint8)
+        await batcher.ask(VlmRequest(name, picture, "", station_id="window", priority=Priority.CLOSING))
+
+    async with anyio.create_task_group() as group:
+        await group.start(batcher.run)
+        async with anyio.create_task_group() as askers:
+            askers.start_soon(ask, "window-1")
+            askers.start_soon(questions.ask_early, {"counter-1/early/7": seen}, early)
+            await until(scissors.asked_for.is_set)
+            early.close([seen])
+            askers.start_soon(close)
+            await anyio.wait_all_tasks_blocked()
+            scissors.free.set()
+            await until(lambda: batcher.statistics().waiting == 1)
+            for name in ("window-2", "window-3"):
+                askers.start_soon(ask, name)
+            await until(lambda: batcher.statistics().waiting == 3)
+            engine.free.set()
+        group.cancel_scope.cancel()
+    asked = [request.request_id for batch in engine.batches for request in batch]
+    assert asked == ["window-1", "counter-1/early/7", "window-2", "window-3"]
+    assert [answer.text for answer in answers] == [NOTHING_SEEN]
 
 
 class Watched:

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class _Early:
-    """A question asked ahead of time."""
+    """A question asked ahead of time; as urgent as it has become, though its picture may still be being cut."""
 
     request_id: str
+    priority: Priority = Priority.SPECULATIVE
     answer: VlmAnswer | None = None
     settled: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -158,6 +159,7 @@ class Questions:
         async def answer(request_id: str, candidate: Candidate) -> VlmAnswer | None:
             known = early.find(candidate.frame)
             if known is not None:
+                known.priority = Priority.CLOSING
                 self._batcher.hurry(known.request_id)
                 with anyio.move_on_after(None if deadline is None else deadline - time.monotonic()):
                     await known.settled.wait()
@@ -195,7 +197,7 @@ class Questions:
 
     async def _ask_one_early(self, early: _Early, frame: Frame, view: Image) -> None:
         with early.scope:
-            early.answer = await self._ask(early.request_id, frame, view, Priority.SPECULATIVE, self.deadline())
+            early.answer = await self._ask(early.request_id, frame, view, early.priority, self.deadline())
         early.settled.set()
         if early.answer is not None:
             self.counters.early_calls += 1
