@@ -15,7 +15,8 @@ class CapturePolicy:
     """Intervals of a station's life. All `_sec` are seconds by the monotonic clock.
 
     Attributes:
-        stall_detection_sec: Without a new frame for this long the camera has stalled and is opened anew.
+        stall_detection_sec: Without a new picture for this long, also one left out to come down to the rate, the
+            camera has stalled and is opened anew.
         circuit_breaker_threshold: Failures within the window after which attempts are spaced by the cooldown.
         circuit_breaker_window_sec: The window.
         circuit_breaker_cooldown_sec: While the circuit is open, a camera that is back gives frames again within this.

@@ -154,7 +154,7 @@ class Supervisor:
         Returns:
             What made it fail; None when somebody wants it to end.
         """
-        seen, excused = attempt.began, 0.0
+        seen, excused, left_out = attempt.began, 0.0, 0
         while self._stopping is None and self._wish is None:
             now, newest = self._clock(), attempt.newest
             if newest is not None:
@@ -163,7 +163,11 @@ class Supervisor:
                 return self._complaint
             if attempt.ended:
                 return self._failure(attempt)
-            if newest is not None and newest != seen:
+            # Pictures left out are signs of life too: the rate asked for may be low, or the stream's times slow.
+            dropped = attempt.stats.dropped
+            if newest is not None and dropped != left_out:
+                seen, excused, left_out = now, 0.0, dropped
+            elif newest is not None and newest > seen:
                 seen, excused = newest, 0.0
             patience = self._policy.opening_sec if newest is None else self._policy.stall_detection_sec
             silence = now - seen - excused
