@@ -227,6 +227,14 @@ class TestCameras:
         assert log.getvalue().count("127.0.0.1") >= 4
         silent(log.getvalue())
 
+    @pytest.mark.parametrize("name", ["password", "X-Auth-Token", "x-api-key", "Cookie", "Set-Cookie", "Authorization"])
+    def test_what_libraries_show_of_a_request(self, name, log):
+        value = f"session={CANARY}" if "Cookie" in name else CANARY
+        for shown in (f"{name}: {value}", {name: value}, json.dumps({name: value}), [f"{name}: {value}\r\nHost: h"]):
+            logging.getLogger("aiohttp").debug("sent %s", shown)
+        assert log.getvalue().count("sent") == 4
+        silent(log.getvalue())
+
     def test_a_password_that_is_no_part_of_a_url_for_ffmpeg(self, log):
         """One with a slash in it: half of it would be the path."""
         bad = f"rtsp://{USER}:{unquote(CANARY)}@127.0.0.1:9/front"
