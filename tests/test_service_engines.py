@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from chat_servers import good, saying, staged
 from orderacc.config import JudgingConfig, RemoteVlmConfig, SecretText, VlmConfig
 from orderacc.domain.menus import Menu
 from orderacc.errors import ModelError
@@ -21,6 +25,8 @@ from orderacc.vlm.prompt import answer_grammar, build_prompt
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from aiohttp import web
 
 pytestmark = pytest.mark.anyio
 
@@ -97,6 +103,54 @@ async def test_the_remote_engine_helps_takes_over_or_is_the_only_one() -> None:
     assert await roles(remote=REMOTE) == [("cpu", "local"), ("remote", "fail_over")]
     assert await roles(remote=REMOTE, spill_over_after=4) == [("cpu", "local"), ("remote", "spill_over")]
     assert await roles(remote=REMOTE, local=False) == [("remote", "local")]
+
+
+async def test_what_finds_no_room_on_the_helping_server_is_answered_here() -> None:
+    async with staged(saying(429)) as server:
+        far = REMOTE.model_copy(update={"urls": (SecretText(server.url),), "retries": 0})
+        setup = VlmSetup.load(judging(remote=far, spill_over_after=0, warm_up=False, max_batch_size=1), MENU)
+        engines: list[str] = []
+        try:
+            with anyio.fail_after(60):
+                async with anyio.create_task_group() as group:
+                    await group.start(lambda *, task_status: setup.batcher.run(task_status=task_status))
+
+                    async def ask(name: str) -> None:
+                        asked = replace(question(name), deadline=time.monotonic() + 600)
+                        engines.append((await setup.batcher.ask(asked)).engine)
+
+                    async with anyio.create_task_group() as askers:
+                        for number in range(3):
+                            askers.start_soon(ask, f"r{number}")
+                    group.cancel_scope.cancel()
+        finally:
+            await setup.batcher.aclose()
+    assert (engines, len(server.questions) > 0) == (["cpu"] * 3, True)
+
+
+async def test_a_server_that_takes_few_questions_at_a_time_answers_all_of_them_in_time() -> None:
+    async def small(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if server.held > 2:
+            return await saying(429)(request, body)
+        await asyncio.sleep(0.02)
+        return await good(request, body)
+
+    async with staged(small) as server:
+        far = REMOTE.model_copy(update={"urls": (SecretText(server.url),)})
+        setup = VlmSetup.load(judging(remote=far, local=False), MENU)
+        try:
+            with anyio.fail_after(120):
+                async with anyio.create_task_group() as group:
+                    await group.start(lambda *, task_status: setup.batcher.run(task_status=task_status))
+                    async with anyio.create_task_group() as askers:
+                        for number in range(16):
+                            asked = replace(question(f"r{number}"), deadline=time.monotonic() + 110)
+                            askers.start_soon(setup.batcher.ask, asked)
+                    group.cancel_scope.cancel()
+        finally:
+            await setup.batcher.aclose()
+    (engine,) = setup.batcher.statistics().engines
+    assert (engine.answered, engine.trips, len(server.questions) > 16) == (16, 0, True)
 
 
 async def test_a_remote_model_alone_says_who_it_is_and_what_it_wants_to_see() -> None:

@@ -153,6 +153,35 @@ async def test_another_engine_takes_over_and_gives_back(role: Role) -> None:
         assert all(name == text for name, text in askers.outcomes.items())
 
 
+@pytest.mark.parametrize(("role", "state"), [(Role.LOCAL, "ready"), (Role.SPILL_OVER, "resting")])
+async def test_a_busy_engine_rests_only_where_others_do_its_work(role: Role, state: str) -> None:
+    def busy(_: VlmRequest) -> str:
+        raise EngineError("come back later", code="busy")
+
+    seats = [EngineSeat(StagedEngine(busy, name="busy"), role=role, max_batch_size=1)]
+    async with serving(seats, policy=replace(QUICK, breaker_cooldown_sec=3600.0)) as askers:
+        for name in "abcd"[: 4 if role is Role.LOCAL else 3]:
+            await askers.ask(name)
+            await until(lambda name=name: name in askers.outcomes)
+        assert set(askers.outcomes.values()) == {"busy"}
+        (seen,) = askers.batcher.statistics().engines
+        assert (seen.state, seen.failures["busy"]) == (state, len(askers.outcomes))
+
+
+async def test_a_busy_engine_that_is_tried_goes_on_resting() -> None:
+    codes = ["engine_failed"] * 3 + ["busy"]
+
+    def failing(_: VlmRequest) -> str:
+        raise EngineError("not now", code=codes.pop(0))
+
+    async with serving(StagedEngine(failing), max_batch_size=1) as askers:
+        for name in "abcd":
+            await askers.ask(name)
+            await until(lambda name=name: name in askers.outcomes)
+        assert [askers.outcomes[name] for name in "cd"] == ["engine_failed", "busy"]
+        assert [one.state for one in askers.batcher.statistics().engines] == ["resting"]
+
+
 async def test_one_poisoned_request_is_asked_elsewhere_before_it_fails() -> None:
     def poisoned(requests: Sequence[VlmRequest]) -> EngineFault | None:
         return EngineFault.ERROR if any(one.request_id == "bad" for one in requests) else None

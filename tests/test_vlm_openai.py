@@ -43,10 +43,11 @@ def request_for(name: str = "r", **changes: Any) -> VlmRequest:
 
 
 @asynccontextmanager
-async def engine_on(*urls: str, **settings: Any) -> AsyncIterator[OpenAiEngine]:
+async def engine_on(*urls: str, patient: bool = True, **settings: Any) -> AsyncIterator[OpenAiEngine]:
     engine = OpenAiEngine(
         RemoteSettings(tuple(map(SecretText, urls)), "a-model", **{"timeout_sec": 30.0, **settings}),
         schema=answer_schema(NAMES),
+        patient=patient,
         rng=Random(1),
     )
     try:
@@ -389,6 +390,41 @@ async def test_a_server_that_wants_to_be_left_alone_for_long_is() -> None:
         assert await code_of(engine) == "busy"
         assert await code_of(engine) == "busy"
         assert time.monotonic() - began < 5
+    assert len(server.questions) == 1
+
+
+@pytest.mark.parametrize(
+    ("patience", "priority", "outcome"),
+    [
+        ("patient", Priority.CLOSING, "answered"),
+        ("patient", Priority.SPECULATIVE, "busy"),
+        ("impatient", Priority.CLOSING, "busy"),
+    ],
+)
+async def test_who_waits_for_a_verdict_waits_for_a_busy_server_as_long_as_it_may(
+    patience: str, priority: Priority, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderacc.vlm.openai.LONGEST_PAUSE", 0.35)
+    rests = ["0", "0", "1"]
+
+    async def busy(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        return await (saying(429, Retry_After=rests.pop(0)) if rests else good)(request, body)
+
+    async with staged(busy) as server, engine_on(server.url, patient=patience == "patient", retries=0) as engine:
+        question = request_for(priority=priority, deadline=time.monotonic() + 60)
+        if outcome == "busy":
+            assert await code_of(engine, question) == "busy"
+            assert len(server.questions) == 1
+        else:
+            assert (await engine.generate([question]))[0].complete
+            assert len(server.questions) == 4
+
+
+async def test_nobody_waits_for_a_busy_server_that_will_be_free_too_late() -> None:
+    async with staged(saying(429, Retry_After="50")) as server, engine_on(server.url) as engine:
+        began = time.monotonic()
+        assert await code_of(engine, request_for(deadline=began + 40)) == "busy"
+        assert time.monotonic() - began < 10
     assert len(server.questions) == 1
 
 

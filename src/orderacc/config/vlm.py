@@ -31,7 +31,7 @@ class RemoteVlmConfig(Section):
     """Time connecting may take."""
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     """Further rounds over the servers after failures that another attempt may mend: a lost connection, 429, 502 to
-    504."""
+    504. Pictures of orders that have ended wait on for a server that is only busy, unless they spilled over."""
     max_in_flight: Annotated[int, Field(ge=1, le=1024)] = 16
     """Most pictures on their way at a time."""
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 95

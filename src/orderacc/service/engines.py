@@ -149,14 +149,20 @@ def _remote_seat(config: VlmConfig, remote: RemoteVlmConfig, menu: Menu) -> Engi
 
     settings = RemoteSettings(**{one.name: getattr(remote, one.name) for one in fields(RemoteSettings)})
 
-    async def make_engine() -> OpenAiEngine:
-        return OpenAiEngine(settings, schema=answer_schema(menu.visible_names))
-
     help_role = Role.FAIL_OVER if config.spill_over_after is None else Role.SPILL_OVER
+    role = help_role if config.local else Role.LOCAL
+
+    # What spilled over and finds no room there comes back to the engines here instead of waiting.
+    patient = role is not Role.SPILL_OVER
+    new_engine = partial(OpenAiEngine, settings, schema=answer_schema(menu.visible_names), patient=patient)
+
+    async def make_engine() -> OpenAiEngine:
+        return new_engine()
+
     # Every question by itself: the server batches, and a slow answer holds up no other.
     return EngineSeat(
-        OpenAiEngine(settings, schema=answer_schema(menu.visible_names)),
-        role=help_role if config.local else Role.LOCAL,
+        new_engine(),
+        role=role,
         make_engine=make_engine,
         max_batch_size=1,
         parallel=remote.max_in_flight,

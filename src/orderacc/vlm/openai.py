@@ -14,7 +14,7 @@ from orderacc.errors import EngineError
 from orderacc.vlm.chat import PRIORITY_HEADER, STATION_HEADER, Question, read_answer_body
 from orderacc.vlm.chat_client import ChatClient
 from orderacc.vlm.endpoints import Endpoint, Endpoints, Health
-from orderacc.vlm.engine import VlmAnswer
+from orderacc.vlm.engine import Priority, VlmAnswer
 from orderacc.vlm.pictures import check_picture
 from orderacc.vlm.refusals import Refusal
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from orderacc.vlm.engine import VlmRequest
 
 LONGEST_PAUSE: Final = 5.0
-"""Seconds a question waits for a server that asks for patience; beyond that it fails, and may be asked elsewhere."""
+"""Seconds a question waits for a server that asks for patience; beyond that it fails, and may be asked elsewhere, or
+looks at the servers again when it is to wait on."""
 
 FIRST_WAIT: Final = 0.2
 """Seconds before the second round over the servers, at most; each further wait is twice as long."""
@@ -49,7 +50,8 @@ class RemoteSettings:
         token: Sent as a bearer token, or None.
         timeout_sec: Seconds one attempt may take, connecting included.
         connect_timeout_sec: Seconds connecting may take.
-        retries: Further rounds over the servers after failures that another attempt may mend.
+        retries: Further rounds over the servers after failures that another attempt may mend; those of a patient engine
+            that found a server busy do not count.
         max_in_flight: Most questions on their way at a time.
         jpeg_quality: Of the pictures sent, 1 to 100.
         circuit_breaker_threshold: Failures in a row after which an address is given up.
@@ -72,13 +74,14 @@ class OpenAiEngine:
     """Asks servers, each question on its own; servers batch by themselves.
 
     A question goes to the server with the fewest outstanding. When a server fails, the others are asked at once; a
-    round that failed everywhere is repeated after a wait if another attempt may help. Belongs to the event loop it is
-    first used in.
+    round that failed everywhere is repeated after a wait if another attempt may help. Questions of closed orders wait
+    for servers that are busy until their deadline. Belongs to the event loop it is first used in.
 
     Args:
         settings: Where and how.
         schema: JSON Schema of the answers to requests that have a grammar; sent to servers that take one.
         name: What logs, metrics and answers call it.
+        patient: Whether questions wait like that; False where another engine may take those that are sent back.
         rng: Decides the waits' jitter.
 
     Attributes:
@@ -94,11 +97,13 @@ class OpenAiEngine:
         *,
         schema: Mapping[str, Any] | None = None,
         name: str = "remote",
+        patient: bool = True,
         rng: Random | None = None,
     ) -> None:
         self.name = name
         self._settings = settings
         self._schema = schema
+        self._patient = patient
         self._rng = rng or Random()  # noqa: S311  jitter is no secret
         self._endpoints = Endpoints(
             settings.urls,
@@ -151,10 +156,11 @@ class OpenAiEngine:
     async def _persist(self, question: Question, request: VlmRequest) -> VlmAnswer:
         """Ask until somebody answers or nothing more may be done."""
         waits = Backoff(FIRST_WAIT, LONGEST_WAIT, self._rng)
+        patient = self._patient and request.priority is Priority.CLOSING and request.deadline is not None
         hopeless: set[Endpoint] = set()
-        failure = self._nobody()
-        for round_ in range(1 + self._settings.retries):
-            asked = set(hopeless)
+        failure, failed_rounds = self._nobody(), 0
+        while True:
+            asked, refusals = set(hopeless), []
             while (attempt := self._begin(request, asked)) is not None:
                 outcome = await self._attempt(attempt, question, request)
                 if isinstance(outcome, VlmAnswer):
@@ -162,11 +168,14 @@ class OpenAiEngine:
                 failure = outcome
                 if not outcome.elsewhere:
                     raise outcome.error()
+                refusals.append(outcome.code)
                 asked.add(attempt.endpoint)
                 if not outcome.again:
                     hopeless.add(attempt.endpoint)
-            pause = self._pause(waits, hopeless, request)
-            if pause is None or round_ == self._settings.retries:
+            in_line = patient and (not refusals or "busy" in refusals)
+            failed_rounds += not in_line
+            pause = self._pause(waits, hopeless, request, patient=in_line)
+            if pause is None or failed_rounds > self._settings.retries:
                 break
             await asyncio.sleep(pause)
         self._check_open()
@@ -183,7 +192,7 @@ class OpenAiEngine:
         if self._closed:
             raise EngineError("the engine is closed", code="engine_closed")
 
-    def _pause(self, waits: Backoff, hopeless: set[Endpoint], request: VlmRequest) -> float | None:
+    def _pause(self, waits: Backoff, hopeless: set[Endpoint], request: VlmRequest, *, patient: bool) -> float | None:
         """Seconds until another round; None when waiting is no use."""
         over = self._endpoints.rest_over(hopeless)
         if over is None:
@@ -191,7 +200,7 @@ class OpenAiEngine:
         now = time.monotonic()
         pause = max(waits.next(), over - now)
         late = request.deadline is not None and now + pause >= request.deadline
-        return None if late or pause > LONGEST_PAUSE else pause
+        return None if late or (pause > LONGEST_PAUSE and not patient) else min(pause, LONGEST_PAUSE)
 
     def _nobody(self) -> Refusal:
         if any(one.breaker.circuit is Circuit.CLOSED for one in self._endpoints.all):

@@ -15,6 +15,7 @@ from orderacc.breaker import Circuit, CircuitBreaker
 from orderacc.errors import EngineError, OrderAccError
 from orderacc.telemetry import get_logger
 from orderacc.vlm.engine import check_answers
+from orderacc.vlm.seat import Role
 from orderacc.vlm.statistics import EngineStatistics
 
 if TYPE_CHECKING:
@@ -228,6 +229,10 @@ class SeatedEngine:
             self._recovered()
             return
         self._failures[error.code] += 1
+        probing = self._breaker.circuit is Circuit.HALF_OPEN
+        if error.code == "busy" and self.role is not Role.SPILL_OVER and not probing:
+            # Rest would only fail those who wait for it; what would spill over has other engines to go to meanwhile.
+            return
         if error.code == "out_of_memory" and requests > 1:
             self._most, self._full_batches = requests // 2, 0
         if error.code in LOSING:
@@ -235,7 +240,6 @@ class SeatedEngine:
             if engine is self._engine:
                 self._give_up(engine, error)
             return
-        probing = self._breaker.circuit is Circuit.HALF_OPEN
         if self._breaker.failed(time.monotonic(), began if probing else None):
             _log.warning("engine_resting", engine=self.name, code=error.code, error=error.message)
         if probing:
