@@ -156,9 +156,13 @@ class TestServe:
         assert written == ("mine", own)
         assert over == ("other", VlmConfig(device="CPU", kv_tokens=512, max_batch_size=3, queue_size=64))
 
-    def test_an_empty_token_is_a_mistake_and_not_an_open_door(
-        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [(b"\n", "the file is empty"), ("schlüssel".encode("latin-1"), "the file is not UTF-8 text")],
+    )
+    def test_a_token_that_is_none_is_a_mistake_and_not_an_open_door(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes, told: str
     ) -> None:
-        (tmp_path / "token").write_text("\n")
+        (tmp_path / "token").write_bytes(content)
         code, err = self.run(capsys, "--token-file", tmp_path / "token")
-        assert (code, "the file is empty" in err) == (2, True)
+        assert (code, told in err) == (2, True), err

@@ -124,7 +124,10 @@ def _token(file: Path | None) -> SecretText | None:
 
     from orderacc.config import SecretText
 
-    text = file.read_text(encoding="utf-8").strip() if file else os.environ.get(TOKEN_VARIABLE, "")
+    try:
+        text = file.read_text(encoding="utf-8").strip() if file else os.environ.get(TOKEN_VARIABLE, "")
+    except UnicodeDecodeError:
+        raise typer.BadParameter("the file is not UTF-8 text", param_hint="--token-file") from None
     if file and not text:
         raise typer.BadParameter("the file is empty", param_hint="--token-file")
     return SecretText(text) if text else None
