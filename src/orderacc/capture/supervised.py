@@ -40,7 +40,8 @@ class SupervisedCapture:
 
     A live camera's iteration never ends and never raises for a failure of the camera: it goes on until `stop` or the
     end of the block. `at` and `index` of the frames grow through all restarts; after one, `at` is the time since the
-    station's first frame by the clock. Made anywhere, it is used once, and from the event loop only.
+    station's first frame by the clock, or comes back to it by and by where the frames before had got ahead of it. Made
+    anywhere, it is used once, and from the event loop only.
     """
 
     def __init__(
@@ -93,7 +94,8 @@ class SupervisedCapture:
             clock=clock,
             rng=rng or random.Random(),  # noqa: S311  it spreads waits and protects nothing
         )
-        self._time = JoinedTime()
+        # A recording can be read faster than it plays by those alone who take every frame of it.
+        self._time = JoinedTime(catches_up=live and delivery is Delivery.LATEST)
         self._placed: Attempt | None = None
 
     @property
