@@ -224,19 +224,19 @@ async def test_a_question_is_refused_from_the_length_on_at_which_it_would_fail(m
         await engine.aclose()
 
 
-async def test_a_question_the_model_fails_on_is_refused_and_the_model_stays(model: ModelInfo) -> None:
+async def test_an_answer_ends_where_the_cache_does_and_those_beside_it_are_whole(model: ModelInfo) -> None:
     engine = GenaiEngine.load(model.path, device="CPU", threads=1, kv_tokens=128)
-    loaded = engine._pipeline._native
     endless = request_for(model, prompt="Write", grammar='root ::= "a"{200}\n', max_new_tokens=200)
+    short = replace(endless, request_id="short", prompt="What?", max_new_tokens=5)
     try:
-        with pytest.raises(EngineError, match="failed on 1 requests") as caught:
-            await engine.generate([endless])
-        assert caught.value.code == "refused"
-        (answer,) = await engine.generate([request_for(model, prompt="What?", grammar=None, max_new_tokens=3)])
-        assert answer.new_tokens > 0
-        assert engine._pipeline._native is loaded
+        (alone,) = await engine.generate([endless])
+        beside = await engine.generate([short, endless, replace(endless, prompt="a" * 40)])
     finally:
         await engine.aclose()
+    assert alone.prompt_tokens + alone.new_tokens == 128
+    assert [one.prompt_tokens + one.new_tokens for one in beside[1:]] == [128, 128]
+    assert (beside[0].text, beside[1].text) == ("a" * 5, alone.text)
+    assert {one.finish_reason for one in (alone, *beside)} == {"length"}
 
 
 class Probed:
@@ -249,6 +249,20 @@ class Probed:
         if prompts != [PROBE_TEXT]:
             raise RuntimeError("out of memory")
         return self.native.generate(prompts, *others)
+
+
+async def test_a_question_the_model_fails_on_is_refused_and_the_model_stays(
+    engine: GenaiEngine, model: ModelInfo
+) -> None:
+    await engine.generate([request_for(model)])
+    loaded = engine._pipeline._native
+    engine._pipeline._native = failing = Probed(loaded)
+    with pytest.raises(EngineError, match="failed on 1 requests") as caught:
+        await engine.generate([request_for(model)])
+    assert caught.value.code == "refused"
+    assert engine._pipeline._native is failing
+    engine._pipeline._native = loaded
+    assert (await engine.generate([request_for(model)]))[0].complete
 
 
 async def test_a_model_that_fails_on_everything_but_probes_is_loaded_anew(

@@ -17,7 +17,7 @@ from orderacc.models.store import ModelStore
 from orderacc.vlm.answer import parse_answer
 from orderacc.vlm.engine import VlmRequest
 from orderacc.vlm.genai import GenaiEngine
-from orderacc.vlm.json_grammar import MOST_CHARACTERS, schema_grammar
+from orderacc.vlm.json_grammar import MOST_CHARACTERS, MOST_PLACES, MOST_VALUES, schema_grammar
 from orderacc.vlm.prompt import answer_grammar, answer_schema, build_prompt, format_answer
 
 if TYPE_CHECKING:
@@ -171,6 +171,20 @@ def test_depth_is_bounded() -> None:
         schema = {"type": "array", "items": schema}
     with pytest.raises(EngineError, match="too deep"):
         schema_grammar(schema)
+
+
+def test_the_places_of_all_lists_together_are_bounded() -> None:
+    def lists(many: int, **bounds: int) -> dict[str, Any]:
+        a_list = {"type": "array", "items": {"type": "string"}, **bounds}
+        return {"type": "object", "properties": {f"p{number}": a_list for number in range(many)}}
+
+    most = MOST_PLACES // MOST_VALUES
+    for bounds in ({"maxItems": MOST_VALUES}, {"minItems": MOST_VALUES}):
+        assert len(schema_grammar(lists(most, **bounds))) < 5000
+        with pytest.raises(EngineError, match=f"schema.p{most}: .* more than {MOST_PLACES} places together") as caught:
+            schema_grammar(lists(most + 1, **bounds))
+        assert caught.value.code == "bad_grammar"
+    assert len(schema_grammar(lists(most * 50))) < MOST_CHARACTERS
 
 
 @given(

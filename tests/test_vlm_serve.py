@@ -491,6 +491,10 @@ async def test_a_server_takes_its_settings_from_a_file(tmp_path: Path) -> None:
         assert (await post(server.url, question(), None))[0] == 200
         status, body, _ = await post(server.url, question(**text([said("a" * 300), PICTURE])), None)
         assert (status, "longer than the 256 tokens" in body["error"]["message"]) == (400, True)
+        long = {"type": "array", "items": {"const": 1}, "minItems": 256}
+        shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": long}}
+        status, body, _ = await post(server.url, question(max_tokens=4096, response_format=shape), None)
+        assert (status, body["choices"][0]["finish_reason"], body["usage"]["total_tokens"]) == (200, "length", 256)
 
 
 async def test_a_client_that_goes_away_takes_its_question_along() -> None:

@@ -40,7 +40,7 @@ class VlmRequest:
         image: RGB uint8 [H, W, 3].
         prompt: From `build_prompt`; names the picture's place once at most.
         grammar: EBNF the answer must follow, or None for free text. Engines without grammars ignore it.
-        max_new_tokens: The answer is cut after that many tokens.
+        max_new_tokens: The answer is cut after that many tokens, or where the engine has no room for more.
         station_id: Who asks; stations share the engine fairly.
         priority: What goes before what.
         deadline: `time.monotonic()` after which nobody wants the answer any more; None waits for ever.
@@ -69,7 +69,7 @@ class VlmAnswer:
     Attributes:
         request_id: The request's.
         text: As written, special tokens left out.
-        finish_reason: `stop` when the model ended by itself, `length` when `max_new_tokens` cut it.
+        finish_reason: `stop` when the model ended by itself, `length` when it was cut.
         prompt_tokens: Tokens read, the picture's included.
         new_tokens: Tokens written, the closing one included.
         visual_tokens: Tokens the picture took.

@@ -77,9 +77,8 @@ class GenaiPipeline:
         self._check(requests)
         if self._native is None:
             self._rebuild()
-        for request in requests:
-            self._check_length(request)
-        configs = [self._generation_config(request) for request in requests]
+        longest = [self._longest_answer(request) for request in requests]
+        configs = [self._generation_config(*one) for one in zip(requests, longest, strict=True)]
         pictures = [[self._openvino.Tensor(np.ascontiguousarray(request.image)[np.newaxis])] for request in requests]
         started = time.perf_counter()
         try:
@@ -109,21 +108,32 @@ class GenaiPipeline:
             if request.max_new_tokens < 1:
                 raise EngineError(f"{request.request_id} allows no token to be written", code="bad_request")
 
-    def _check_length(self, request: VlmRequest) -> None:
-        """Refuse what leaves no room for an answer in the cache."""
+    def _longest_answer(self, request: VlmRequest) -> int:
+        """Tokens the answer may have: fewer than asked for where the question leaves fewer in the cache.
+
+        One answer that outgrows the cache would end all answers of its batch.
+
+        Raises:
+            EngineError: `bad_request` for a question that leaves no room at all.
+        """
         most = self._settings.most_tokens
         if most is None:
-            return
+            return request.max_new_tokens
         height, width = request.image.shape[:2]
         room = most - 1 - self._frame_tokens - self._rules.visual_tokens(width, height)
-        text = request.prompt.replace(IMAGE_TAG, "")
+        texts = request.prompt.split(IMAGE_TAG)
         # The tokenizer composes characters first, and then no token stands for less than a byte.
-        longest = len(unicodedata.normalize("NFC", text).encode())
-        if longest > room and (longest > LONGEST_TOKEN * room or self._lengths([text])[0] > room):
+        read = len(unicodedata.normalize("NFC", "".join(texts)).encode())
+        if read + request.max_new_tokens <= room:
+            return request.max_new_tokens
+        if read <= LONGEST_TOKEN * room:
+            read = sum(self._lengths(texts))
+        if read > room:
             raise EngineError(
                 f"the question of {request.request_id} is longer than the {most} tokens of the cache",
                 code="bad_request",
             )
+        return min(request.max_new_tokens, room + 1 - read)
 
     def _build(self) -> None:
         try:
@@ -192,8 +202,8 @@ class GenaiPipeline:
         config.max_new_tokens = max_new_tokens
         return config
 
-    def _generation_config(self, request: VlmRequest) -> Any:  # noqa: ANN401  likewise
-        config = self._plain_config(request.max_new_tokens)
+    def _generation_config(self, request: VlmRequest, longest: int) -> Any:  # noqa: ANN401  likewise
+        config = self._plain_config(longest)
         if self._settings.batches:
             config.logprobs = 1
         if request.grammar is not None:

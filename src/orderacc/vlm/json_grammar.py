@@ -22,6 +22,9 @@ MOST_CHARACTERS: Final = 65_536
 MOST_VALUES: Final = 256
 """Most whole numbers between two bounds, and most places in a bounded list."""
 
+MOST_PLACES: Final = 2_048
+"""Most places in all bounded lists together: while a runtime makes ready for each of them, no question is answered."""
+
 DEEPEST: Final = 32
 """Most tables and lists inside each other."""
 
@@ -81,6 +84,7 @@ class _Rules:
         self._references: dict[str, str] = {}
         self._begins_with: dict[str, set[str]] = {}
         self._owner: str | None = ""
+        self._places = 0
 
     def text(self) -> str:
         return "".join(self._named.values())
@@ -146,6 +150,9 @@ class _Rules:
             raise _wrong(place, f"its length should be bounded by whole numbers up to {MOST_VALUES}")
         if most == 0:
             return '"[]"'
+        self._places += least if most is None else most
+        if self._places > MOST_PLACES:
+            raise _wrong(place, f"its bounded lists have more than {MOST_PLACES} places together")
         more = f'("," {item}){{{max(0, least - 1)},{"" if most is None else most - 1}}}'
         filled = f"{item} {more}"
         return f'"[" {filled if least else f"({filled})?"} "]"'
