@@ -26,6 +26,7 @@ from orderacc.simulator.script_file import save_script
 from orderacc.testing import EngineFault, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.engine import VlmRequest
+from orderacc.vlm.seat import EngineSeat
 from staged_stations import StagedBuilder, config_of, staged, station_config, until
 
 pytestmark = pytest.mark.anyio
@@ -154,6 +155,30 @@ async def test_a_call_of_many_seconds_is_work_while_it_lasts():
         load = meter.look(float(second), answered(0.0, batches=1, at_work=1), NOTHING_DETECTED)
     assert load.vlm > 0.99
     assert load.latency_s is None
+
+
+@pytest.mark.parametrize(("asked", "setting"), [(1, (4, True)), (8, (4, True)), (16, (16, False))])
+async def test_an_engine_that_takes_many_questions_at_a_time_is_busy_when_it_has_many(asked, setting):
+    engine = StagedEngine(lambda _: "{}", fault=lambda _: EngineFault.HANG)
+    day = Day([EngineSeat(engine, max_batch_size=1, parallel=16, watched=False)], ScalingPolicy())
+    async with anyio.create_task_group() as group:
+        await group.start(day.batcher.run)
+        for index in range(asked):
+            group.start_soon(day.batcher.ask, request(str(index)))
+        await until(lambda: day.batcher.statistics().in_flight == asked)
+        day.passes(300)
+        assert day.setting == (*setting, Watching.ALL)
+        engine.release()
+        group.cancel_scope.cancel()
+
+
+async def test_long_calls_among_many_that_end_one_by_one_are_no_more_work_than_they_are():
+    meter = LoadMeter()
+    for second in range(60):
+        seen = answered(20.0 * second, batches=second)
+        far = replace(seen.engines[0], calls=8, parallel=16)
+        load = meter.look(float(second), replace(seen, engines=(far,)), NOTHING_DETECTED)
+    assert load.vlm == pytest.approx(0.5, abs=0.01)
 
 
 async def test_latency_is_wait_and_call_and_is_forgotten_when_nobody_asks():

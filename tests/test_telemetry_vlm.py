@@ -12,8 +12,10 @@ from orderacc.telemetry.metrics import exposition
 from orderacc.telemetry.vlm_metrics import STATES, VlmMetrics
 from orderacc.vlm.statistics import BatcherCounters, BatcherStatistics, EngineStatistics
 
-ENGINE = EngineStatistics("gpu.0", "local", "ready", 3, 12, 90, {"engine_hung": 1, "device_lost": 2}, 1, 1, 1, 33.5)
-REMOTE = EngineStatistics("remote", "spill_over", "resting", 0, 5, 4, {"busy": 1}, 1, 0, 0, 2.5)
+ENGINE = EngineStatistics(
+    "gpu.0", "local", "ready", 3, 12, 90, {"engine_hung": 1, "device_lost": 2}, 1, 1, 1, 33.5, 1, 1
+)
+REMOTE = EngineStatistics("remote", "spill_over", "resting", 0, 5, 4, {"busy": 1}, 1, 0, 0, 2.5, 0, 16)
 
 
 def counted() -> BatcherStatistics:

@@ -162,6 +162,9 @@ def _utilisation(before: BatcherStatistics, now: BatcherStatistics, passed: floa
 def _busy(before: EngineStatistics | None, now: EngineStatistics, passed: float) -> float:
     if before is None:
         return 0.0
+    if now.parallel > 1:
+        # Of many calls at a time those that are on now tell: what ends now was on at looks before, and counted there.
+        return now.calls / now.parallel
     # A call counts when it ends: one that is on all the while has not ended yet.
     if now.in_flight and now.batches == before.batches:
         return 1.0

@@ -188,6 +188,8 @@ class SeatedEngine:
             hung=self._hung,
             replaced=self._replaced,
             busy_s=self._busy_s,
+            calls=self.calls,
+            parallel=self.parallel,
         )
 
     async def _watched(self, engine: VlmEngine, requests: Sequence[VlmRequest]) -> list[VlmAnswer]:

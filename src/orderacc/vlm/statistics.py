@@ -29,6 +29,8 @@ class EngineStatistics:
         hung: How often it was given up because it did not answer.
         replaced: How often another engine took its place.
         busy_s: Seconds it was at work; calls at the same time count once each.
+        calls: Calls it is at now.
+        parallel: Calls it takes at a time.
     """
 
     name: str
@@ -42,6 +44,8 @@ class EngineStatistics:
     hung: int
     replaced: int
     busy_s: float
+    calls: int
+    parallel: int
 
 
 @dataclass(frozen=True, slots=True)
