@@ -77,6 +77,7 @@ class _Case:
     early: EarlyAnswers
     policy: AskPolicy
     heard: Heard
+    pressure: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class OrderJudge:
         early: EarlyAnswers = NO_EARLY_ANSWERS,
         policy: AskPolicy = DEFAULT_POLICY,
         heard: Heard | None = None,
+        pressure: float = 0.0,
     ) -> Verdict:
         """Judge one order. Never raises for what is wrong with the order, the model or the POS: that is a verdict too.
 
@@ -157,9 +159,11 @@ class OrderJudge:
             early: What `foresee` asked about it.
             policy: The station's.
             heard: What is known from judging it before: no frame is asked about again. Takes what becomes known now.
+            pressure: Of orders that wait, 0 to 1; works like that of the questions that wait.
         """
         at = wall_time(epoch, evidence.closed_at)
-        verdict = await self._judge(evidence, book, at, _Case(early, policy, Heard() if heard is None else heard))
+        case = _Case(early, policy, Heard() if heard is None else heard, pressure)
+        verdict = await self._judge(evidence, book, at, case)
         took = (time.monotonic() - closed) * 1000
         timings = replace(verdict.timings, selection=evidence.selection_ms, order_end_to_verdict=took)
         return self._signed(replace(verdict, timings=timings), evidence, epoch)
@@ -270,7 +274,7 @@ class OrderJudge:
     def _affordable(self, evidence: Evidence, case: _Case) -> tuple[Candidate, ...]:
         """The frames that may be asked about now, those first that tell most; answers that are there cost nothing."""
         sequence = asking_order(evidence.frames)
-        most = frames_affordable(self._questions.pressure) if case.policy.hurried else None
+        most = frames_affordable(max(self._questions.pressure, case.pressure)) if case.policy.hurried else None
         if most is None:
             return sequence
         return tuple(

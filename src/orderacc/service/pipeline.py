@@ -18,7 +18,6 @@ from orderacc.telemetry import get_logger
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from anyio.abc import TaskGroup
     from anyio.streams.memory import MemoryObjectReceiveStream
 
     from orderacc.domain.evidence import Evidence
@@ -34,11 +33,13 @@ if TYPE_CHECKING:
 _log = get_logger(__name__)
 
 WAITING_ORDERS: Final = 16
-"""Closed orders that may wait for a judge; then stations wait, and live ones drop frames. An order is never dropped."""
+"""Closed orders that may wait for a judge. Then stations that can wait do; of those that cannot, orders that wait give
+up frames the more of them there are, and a further one is judged at once by what was asked about it early, if anything.
+An order is never dropped."""
 
 JUDGES: Final = 32
 """Orders judged at a time; their questions share the engine's batches. Enough to fill the queue of questions by
-default, so that its pressure is felt: orders that cannot wait then give up frames."""
+default, when each asks about more than one frame, so that its pressure is felt too."""
 
 
 class Keeper(Protocol):
@@ -87,6 +88,7 @@ class Pipeline:
         self._stopping = anyio.Event()
         self._taken = anyio.Event()
         self._pending: dict[str, ClosedOrder] = {}
+        self._hurried = 0  # orders with a judge or waiting for one whose stations cannot wait
 
     def stop(self) -> None:
         """Stop watching, finish the orders in flight within the grace period, then return from `serve` or `run`."""
@@ -117,8 +119,9 @@ class Pipeline:
                 serving.start_soon(self._revisions.run, self._tell)
             with waiting, anyio.CancelScope() as judging:
                 async with anyio.create_task_group() as work:
+                    self._work = work
                     for _ in range(JUDGES):
-                        work.start_soon(self._judge_orders, waiting, work)
+                        work.start_soon(self._judge_orders, waiting)
                     with self._queue:
                         await self._until_stopped(watching)
                     if self._stopping.is_set():
@@ -140,8 +143,7 @@ class Pipeline:
             closed = ClosedOrder(evidence, station, station.epoch, time.monotonic() - late, unseen, early)
             if self._keeper is not None:
                 self._keeper.closed(closed)
-            self._pending[evidence.visit_id] = closed
-            self._queue.send_nowait(closed)
+            self._line_up(closed)
 
     def opened(self, station: Station) -> None:
         """See `Desk.opened`."""
@@ -160,8 +162,7 @@ class Pipeline:
             return
         await self.room()
         closed = ClosedOrder(left.evidence, station, left.epoch, time.monotonic(), left.unseen)
-        self._pending[left.evidence.visit_id] = closed
-        self._queue.send_nowait(closed)
+        self._line_up(closed)
 
     def foresee(self, station: Station, outlook: Outlook) -> None:
         """See `Desk.foresee`: it is asked about now, at low priority."""
@@ -176,6 +177,19 @@ class Pipeline:
         """See `Desk.room`."""
         while self._queue.statistics().current_buffer_used >= WAITING_ORDERS:
             await self._taken.wait()
+
+    def _line_up(self, closed: ClosedOrder) -> None:
+        self._pending[closed.evidence.visit_id] = closed
+        crowd = 0.0 if closed.station.can_wait else self._crowd(self._hurried)
+        if crowd >= 1:
+            self._work.start_soon(self._attend, closed, crowd)
+        else:
+            self._hurried += not closed.station.can_wait
+            self._queue.send_nowait(closed)
+
+    def _crowd(self, others: int) -> float:
+        """How full the line is for an order that cannot wait, 0 to 1, by how many others there are."""
+        return min(1.0, max(0, others - JUDGES) / WAITING_ORDERS)
 
     async def _until_stopped(self, watching: Callable[[], Awaitable[None]]) -> None:
         async with anyio.create_task_group() as group:
@@ -193,27 +207,31 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001  a look ahead that fails costs nothing but itself
             _log.error("early_look_failed", visit_id=outlook.evidence.visit_id, exc_info=error)
 
-    async def _judge_orders(self, waiting: MemoryObjectReceiveStream[ClosedOrder], work: TaskGroup) -> None:
+    async def _judge_orders(self, waiting: MemoryObjectReceiveStream[ClosedOrder]) -> None:
         async for closed in waiting:
             self._taken.set()
             self._taken = anyio.Event()
-            if self._revisions is not None and await self._revisions.missing(closed):
-                work.start_soon(self._judge_late, closed, self._revisions)  # bags that wait hold up no others
-            else:
-                await self._judge_one(closed)
+            await self._attend(closed, self._crowd(self._hurried - 1))
+            self._hurried -= not closed.station.can_wait
+
+    async def _attend(self, closed: ClosedOrder, crowd: float) -> None:
+        if self._revisions is not None and await self._revisions.missing(closed):
+            self._work.start_soon(self._judge_late, closed, self._revisions)  # bags that wait hold up no others
+        else:
+            await self._judge_one(closed, crowd)
 
     async def _judge_late(self, closed: ClosedOrder, revisions: Revisions) -> None:
         await revisions.arrival(closed, self._stopping)
-        await self._judge_one(closed)
+        await self._judge_one(closed, self._crowd(self._hurried))
 
-    async def _judge_one(self, closed: ClosedOrder) -> None:
+    async def _judge_one(self, closed: ClosedOrder, crowd: float) -> None:
         heard = Heard()
-        verdict = await self._verdict_on(closed, heard)
+        verdict = await self._verdict_on(closed, heard, crowd)
         await self._deliver(closed, verdict)
         if self._revisions is not None:
             await self._revisions.keep(closed, verdict, heard)
 
-    async def _verdict_on(self, closed: ClosedOrder, heard: Heard) -> Verdict:
+    async def _verdict_on(self, closed: ClosedOrder, heard: Heard, crowd: float) -> Verdict:
         evidence = closed.evidence
         if closed.unseen is not None:
             return self._judge.unseen(evidence, closed.epoch, closed.unseen)
@@ -226,6 +244,7 @@ class Pipeline:
                 early=closed.early,
                 policy=closed.station.policy,
                 heard=heard,
+                pressure=crowd,
             )
         except Exception as error:  # noqa: BLE001  one order that cannot be judged must not end the watching
             _log.error("judging_failed", visit_id=evidence.visit_id, exc_info=error)

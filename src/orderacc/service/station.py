@@ -145,6 +145,11 @@ class Station:
         """Tells its orders apart."""
         return self.eyes.tracker
 
+    @property
+    def can_wait(self) -> bool:
+        """Whether nothing is missed while it is not watched: a counter goes on, a recording read at will does not."""
+        return not (self.policy.hurried and self.paced)
+
     def leaves_out(self, frame: Frame) -> bool:
         """Whether a frame is not looked at because there is too much to do."""
         order_open = self.tracker.open_since is not None

@@ -98,7 +98,8 @@ async def watch(station: Station, desk: Desk) -> None:
                     if station.new_eyes is None or (not station.live and in_a_row >= FAILED_FRAMES):
                         raise
                     _replace_eyes(station, error)
-                await desk.room()
+                if station.can_wait:
+                    await desk.room()
         desk.take(station, station.tracker.finish(state.at))
     except SourceError as error:
         state.error = error
