@@ -432,9 +432,19 @@ def playlist(name: str, *lines: str) -> bytes:
     return "\n".join(["#EXTM3U", "#EXT-X-TARGETDURATION:1", *lines, "#EXTINF:1,", name, "#EXT-X-ENDLIST", ""]).encode()
 
 
-def test_a_playlist_that_names_what_it_may(tmp_path: Path) -> None:
-    frames = over_http({"/a.m3u8": playlist("a.ts"), "/a.ts": mpegts(tmp_path, list(range(0, 1000, 100)))}, "/a.m3u8")
-    assert len(frames) == 10
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.m3u8", "a.jpg"])
+def test_a_file_or_a_playlist_is_no_camera_and_told_so(tmp_path: Path, name: str) -> None:
+    pages: dict[str, bytes | str] = {
+        "/a.m3u8": playlist("a.ts"),
+        "/a.jpg": cv2.imencode(".jpg", np.zeros((SIZE[1], SIZE[0], 3), np.uint8))[1].tobytes(),
+        "/a.ts": mpegts(tmp_path, list(range(0, 1000, 100))),
+    }
+    if name.endswith(("mp4", "mkv")):
+        pages[f"/{name}"] = write_video(tmp_path / name).read_bytes()
+    with ports.serving(pages) as port:
+        error, frames, _ = failure(StreamSource(f"http://127.0.0.1:{port}/{name}", "drive-1"))
+    assert (error.code, frames) == ("bad_stream", 0)
+    assert "a file, a picture or a playlist over HTTP is no camera" in error.message
 
 
 def test_hardware_that_is_not_there_is_replaced_and_told(

@@ -28,9 +28,9 @@ RESOLVE: Final = 5.0
 async def check_camera(source: Source, rules: CameraRulesConfig) -> None:
     """Make sure that a camera may be added.
 
-    A name is looked up and all its addresses must be allowed. Whoever controls the name can still change it later, and a
-    camera over HTTP can send FFmpeg elsewhere, by a redirect or a playlist: name the hosts in `api.cameras.hosts` where
-    that matters.
+    A name is looked up and all its addresses must be allowed. Whoever controls the name can still change it later, and
+    a camera over HTTP can send FFmpeg elsewhere by a redirect: name the hosts in `api.cameras.hosts` where that
+    matters.
 
     Raises:
         RequestError: `camera_refused`.

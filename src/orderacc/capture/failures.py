@@ -53,6 +53,12 @@ UNKNOWN: Final = "Look at the message, and at the log around it."
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 """Schemes of streams and the ports they mean when the address names none."""
 
+NO_CAMERA: Final = (
+    "a file, a picture or a playlist over HTTP is no camera; its stream is MPEG-TS, FLV, motion JPEG or raw H.264 or "
+    "H.265, or comes over RTSP"
+)
+"""What is said of an address at which FFmpeg knows what comes, and may not take it."""
+
 LOOK: Final = 1.0
 """Seconds to find out whether anything at all answers at an address, after a failure that does not say."""
 
@@ -128,6 +134,8 @@ def opening_failed(error: av.error.FFmpegError, place: Place, *, in_time: bool) 
         in_time: False when FFmpeg gave up because its time was over.
     """
     code, what = _answered(error)
+    if code is None and isinstance(error, av.error.ArgumentError) and place.scheme.startswith("http"):
+        code, what = "bad_stream", NO_CAMERA
     if code is None:
         code, what = _not_answered(place, in_time=in_time)
     return SourceError(f"{place}: {what}", code=code)

@@ -38,15 +38,16 @@ Transport: TypeAlias = Literal["tcp", "udp"]
 
 FORMATS: Final = {
     "rtsp": "rtsp",
-    "http": "mpegts,mov,mp4,matroska,webm,flv,mpjpeg,mjpeg,h264,hevc,hls",
+    "http": "mpegts,flv,mpjpeg,mjpeg,h264,hevc",
 }
-"""What may come over the network. Anything else is refused before it is parsed."""
+"""What may come over the network. Anything else is refused before it is parsed; files and playlists are, for they come
+as fast as the network, or by many seconds at once."""
 
 PROTOCOLS: Final = {
     "rtsp": "rtsp,rtsps,tcp,udp,rtp,tls",
-    "http": "http,https,tcp,tls,crypto",
+    "http": "http,https,tcp,tls",
 }
-"""What FFmpeg may use for it. No `file`: whatever a stream or a playlist names, this machine's files stay closed."""
+"""What FFmpeg may use for it. No `file`: wherever a stream leads, this machine's files stay closed."""
 
 UNTIMED: Final = frozenset({"mpjpeg", "mjpeg", "h264", "hevc"})
 """Formats that say nothing of time: FFmpeg makes up 25 frames a second, and the arrivals tell better."""
@@ -62,7 +63,7 @@ EARLY: Final = 0.9
 
 
 class StreamSource:
-    """A camera's RTSP stream, or video over HTTP.
+    """A camera's stream over RTSP or HTTP.
 
     Everything that comes is decoded at once, so that nothing grows old in a buffer; what is left out to come down to
     the rate is not converted. The picture's size may change on the way. FFmpeg hands a picture over when the next one

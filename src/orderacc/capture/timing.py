@@ -30,7 +30,7 @@ BACKLOG: Final = 2.0
 """Seconds it takes a backlog to come at the most; frames that go on outside for longer have a clock that is wrong."""
 
 FAR: Final = 30.0
-"""Seconds ahead that no backlog is: more than a playlist's segments hold."""
+"""Seconds ahead that no backlog is: more than any server hands over at once."""
 
 LEAST_STEP: Final = Fraction(1, 1000)
 """Seconds from one live frame to the next at the least."""

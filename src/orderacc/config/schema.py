@@ -81,7 +81,7 @@ class HttpSource(Section):
     type: Literal["http"]
     """A stream over HTTP."""
     url: Annotated[SecretText, url_with("http", "https")]
-    """MPEG-TS, MP4, Matroska, FLV, HLS or motion JPEG; secrets as for `rtsp`."""
+    """MPEG-TS, FLV, motion JPEG or raw H.264/H.265, no file and no playlist; secrets as for `rtsp`."""
     hwaccel: Hwaccel = "auto"
     """What decodes it, as for `rtsp`."""
 
