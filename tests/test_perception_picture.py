@@ -203,6 +203,14 @@ class TestMoved:
         assert first(warnings, PictureWarning.MOVED) is not None
         assert warnings[-1] == ()
 
+    def test_a_view_that_somebody_calls_right_is_the_new_one(self):
+        pictures = evening(27)
+        moved = [turned(picture, shift=(250, 0)) for picture in pictures] * 2
+        health = PictureHealth()
+        assert watch(health, [*pictures, *moved])[-1] == (PictureWarning.MOVED,)
+        health.forget_view()
+        assert set(watch(health, moved, start=1000)) == {()}
+
     def test_another_resolution_begins_anew(self):
         pictures = evening(27)
         smaller = [cv2.resize(picture[:, 160:1120], (640, 480), interpolation=cv2.INTER_AREA) for picture in pictures]

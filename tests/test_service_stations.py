@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
+import cv2
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +16,7 @@ from orderacc.capture import StationPhase
 from orderacc.capture.supervisor import MAX_ABANDONED
 from orderacc.config import VlmConfig
 from orderacc.errors import ConfigError, SourceError, StationError
-from orderacc.perception.picture import PictureWarning
+from orderacc.perception.picture import PictureHealth, PictureSettings, PictureWarning
 from staged_stations import (
     ORDER_FRAMES,
     BugError,
@@ -423,6 +426,31 @@ async def test_a_useless_picture_is_told_of_once_and_seen_in_health(caplog):
         ("picture_ok", "black"),
     ]
     assert "light" in told[0]["advice"]
+
+
+async def test_a_restart_takes_the_view_that_is_there_for_the_right_one():
+    class Turned(PictureHealth):
+        """A camera that somebody turns, by a second from look to look."""
+
+        view = np.random.default_rng(1).integers(0, 255, (20, 35, 3), np.uint8)
+        looks = 0
+
+        def look(self, frame):
+            self.looks += 1
+            image = cv2.resize(self.view, (640, 360), interpolation=cv2.INTER_NEAREST)
+            image[:40, :40] = self.looks % 200  # a picture like the one before would be a frozen one
+            return super().look(replace(frame, at=float(self.looks), image=image))
+
+    picture = Turned(PictureSettings(moved_after=5))
+    async with staged(StagedBuilder(picture=picture), config_of(station_config("left"))) as stage:
+        await stage.show("left", 2 * ORDER_FRAMES)
+        picture.view = 255 - picture.view
+        await stage.show("left", 4 * ORDER_FRAMES)
+        assert stage.stations.health()["left"].warnings == ("moved",)
+        await stage.stations.restart("left")
+        await until(lambda: stage.stations.health()["left"].restarts == 1)
+        await stage.show("left", 4 * ORDER_FRAMES)
+        assert stage.stations.health()["left"].warnings == ()
 
 
 async def test_orders_are_watched_on_when_judging_the_picture_fails():

@@ -111,6 +111,11 @@ class PictureHealth:
         self._shape: tuple[int, ...] = ()
         self._at: float | None = None
         self._view = _View()
+        self._view_is_right = False
+
+    def forget_view(self) -> None:
+        """Take the view that is there for the right one, from the next look on. May be called from any thread."""
+        self._view_is_right = True
 
     def look(self, frame: Frame) -> tuple[PictureWarning, ...]:
         """Look at the next frame.
@@ -129,8 +134,8 @@ class PictureHealth:
         return tuple(kind for kind, latch in self._latches.items() if latch.on)
 
     def _judge(self, image: Image, passed: float) -> None:
-        if image.shape != self._shape:
-            self._shape = image.shape
+        if self._view_is_right or image.shape != self._shape:
+            self._view_is_right, self._shape = False, image.shape
             self._forget()
         small = _small(image)
         light = _light(small)

@@ -196,6 +196,8 @@ class StationSet:
     async def restart(self, station_id: str) -> None:
         """Open a station's camera anew, at once; an order that is open stays open. A recording starts over.
 
+        What the camera shows then is taken for the right view.
+
         Raises:
             StationError: `no_such_station`, or `not_running`.
         """
@@ -204,6 +206,8 @@ class StationSet:
             station = watched.station
             if station.live and station.capture is not None and not station.state.ended:
                 station.capture.restart("requested")
+                if station.eyes.picture is not None:
+                    station.eyes.picture.forget_view()
             else:
                 await self._replace(watched, watched.config, watched.plan)
 
