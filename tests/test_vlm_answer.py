@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -247,6 +249,38 @@ def test_sums_stop_at_the_largest_count() -> None:
     assert parse_answer("- 60x Fries\n- 60x Fries") == [Item("Fries", 99)]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Cre\u0300me bru\u0302le\u0301e",
+        "a" + "\u0301" * 30 + "b",
+        "か\u3099か\u3099り",
+        "\u1112\u1161\u11ab\u1100\u116e\u11a8",
+        "กิ่ง ส้มตำ",
+        "Big " + "\U0001f354" * 40 + " Mac",
+        "Fish " + "\u2500" * 40 + " Chips",
+        "Kids \U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f44d\U0001f3fd\ufe0f Box",
+    ],
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_in_any_script_is_read_composed(name: str, form: Literal["NFC", "NFD"]) -> None:
+    written = unicodedata.normalize(form, name)
+    composed = unicodedata.normalize("NFC", name)
+    assert parse_answer(f"2x {written}") == [Item(composed, 2)]
+    assert parse_answer(json.dumps({"items": [{"name": written, "quantity": 2}]})) == [Item(composed, 2)]
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0327", "\u0f73"])
+def test_a_name_under_a_heap_of_marks_takes_no_time(marks: str) -> None:
+    text = '{"items":[{"name":"a%s","quantity":1}]}' % (marks * (MAX_CHARS // len(marks) - 60))
+    best = 9.0
+    for _ in range(3):
+        started = time.process_time()
+        assert len(parse_answer(text)) == 1
+        best = min(best, time.process_time() - started)
+    assert best < 0.1
+
+
 HOSTILE = [
     "- burger\n",
     "[",
@@ -265,6 +299,8 @@ HOSTILE = [
     "1. ",
     "\\",
     "(",
+    "\u0301\u0327",
+    "\u0f73",
 ]
 
 

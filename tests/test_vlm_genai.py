@@ -6,6 +6,7 @@ import asyncio
 import math
 import shutil
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -220,6 +221,23 @@ async def test_a_question_is_refused_from_the_length_on_at_which_it_would_fail(m
             with pytest.raises(EngineError, match="longer than the 256 tokens") as caught:
                 await prompt_tokens(text * (longest + 1))
             assert caught.value.code == "bad_request"
+    finally:
+        await engine.aclose()
+
+
+async def test_a_question_of_marks_piled_up_is_refused_in_no_time(engine: GenaiEngine, model: ModelInfo) -> None:
+    piled = request_for(model, prompt="a" + "\u0301\u0327" * 40_000)
+    started = time.process_time()
+    with pytest.raises(EngineError, match="longer than the 16384 tokens"):
+        await engine.generate([piled])
+    assert time.process_time() - started < 0.5
+
+
+async def test_a_question_in_characters_that_grow_when_composed_is_measured_composed(model: ModelInfo) -> None:
+    engine = GenaiEngine.load(model.path, device="CPU", threads=1, kv_tokens=256)
+    try:
+        with pytest.raises(EngineError, match="longer than the 256 tokens"):
+            await engine.generate([request_for(model, prompt="\U0001d160" * 50, grammar=None, max_new_tokens=2)])
     finally:
         await engine.aclose()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from orderacc.domain.orders import Item
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 MAX_CHARS = 16_384
 """What comes after is not read: no bag holds that much, and a model that runs wild must not hold up the others."""
 
+MOST_MARKS = 30
+"""Accents and the like in a row: to put many in order takes their square."""
+
 MAX_QUANTITY = 99
 """A line that claims more is not believed; sums stop there."""
 
@@ -29,6 +33,9 @@ _END_OF_THOUGHT = "</think>"
 _SPECIAL_TOKEN = re.compile(r"<\|\w{1,40}\|>")
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 _UNKNOWN_CHARACTER = "\ufffd"
+_JOINER = "\u034f"
+_MANY_SIGNS = re.compile(rf"[^\w\x00-\u02ff]{{{MOST_MARKS + 1},}}")  # marks and others: no pattern tells them apart
+_MOST_MARKS_AND_ONE = re.compile(rf"(?:M[a-z]){{{MOST_MARKS}}}(?=M)")  # in the names of their kinds, two letters each
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,8 @@ def read_answer(text: str) -> ParsedAnswer:
     if len(text) > MAX_CHARS:
         # A line that the cut goes through would be half a name.
         text = text[:MAX_CHARS].rpartition("\n")[0] or text[:MAX_CHARS]
-    text = _SPECIAL_TOKEN.sub("\n", unicodedata.normalize("NFC", text.rpartition(_END_OF_THOUGHT)[2]))
+    text = _MANY_SIGNS.sub(_part_marks, text.rpartition(_END_OF_THOUGHT)[2])
+    text = _SPECIAL_TOKEN.sub("\n", unicodedata.normalize("NFC", text))
     lines = read_json(text)
     nothing = lines is not None and all(quantity == 0 for _, quantity in lines)
     if lines is None:
@@ -73,6 +81,14 @@ def read_answer(text: str) -> ParsedAnswer:
         nothing = any(quantity == 0 for _, quantity in lines) or (not lines and is_explicit_nothing(text))
     items = _add_up(lines)
     return ParsedAnswer(items, understood=bool(items) or nothing)
+
+
+def _part_marks(found: re.Match[str]) -> str:
+    """The signs with a joiner wherever too many marks would follow each other: Unicode's Stream-Safe Text Process."""
+    signs = found[0]
+    kinds = "".join(map(unicodedata.category, signs))
+    ends = [full.end() // 2 for full in _MOST_MARKS_AND_ONE.finditer(kinds)]
+    return _JOINER.join(signs[start:end] for start, end in pairwise([0, *ends, len(signs)]))
 
 
 def _add_up(lines: Iterable[tuple[str, int]]) -> tuple[Item, ...]:

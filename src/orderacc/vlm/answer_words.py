@@ -66,7 +66,9 @@ _LABELS = frozenset(
 )
 _ABSENT = re.compile(r"(?:no|not|without|missing|none)(?: (?=[^\W\d])|$)", re.IGNORECASE)  # no onions, but No. 1 Combo
 _NEGATIVE = re.compile(rf"[:=(x{_CROSSES}] ?[\u2212-] ?\d+ ?\)?$", re.IGNORECASE)  # fries: -2
-_EDGES = " \t.,;:|\u00b7\u2022*_~`#>=\"'\u201c\u201d\u2018\u2019\u00ab\u00bb" + _DASHES
+_FIRST_SIGNS = "([&"
+_LAST_SIGNS = ")]!?%°+″"
+"""What a name may begin and end with beside letters and digits."""
 
 
 def tidy_name(text: str) -> str:
@@ -75,11 +77,12 @@ def tidy_name(text: str) -> str:
     Args:
         text: One line at most; runs of white space already single.
     """
-    name = text.strip(_EDGES)
-    while name and not (name[0].isalnum() or name[0] in "([&"):
-        name = name[1:].lstrip(_EDGES)
-    while name and not (name[-1].isalnum() or name[-1] in ")]!?%\"°+'″"):
-        name = name[:-1].rstrip(_EDGES)
+    start, end = 0, len(text)
+    while start < end and not (text[start].isalnum() or text[start] in _FIRST_SIGNS):
+        start += 1
+    while start < end and not (text[end - 1].isalnum() or text[end - 1] in _LAST_SIGNS):
+        end -= 1
+    name = text[start:end]
     if len(name) > MAX_NAME_CHARS or not any(letter.isalpha() for letter in name):
         return ""
     return "" if name.casefold() in _LABELS else name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import unicodedata
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +37,9 @@ MOST_EXCUSED = 5
 
 LONGEST_TOKEN = 16
 """Bytes of text that a token stands for at most, on average over a question of words."""
+
+MOST_COMPOSED = 3
+"""Bytes that a byte of text may become when the tokenizer composes its characters; ASCII stays as it is."""
 
 
 class GenaiPipeline:
@@ -122,13 +124,12 @@ class GenaiPipeline:
         height, width = request.image.shape[:2]
         room = most - 1 - self._frame_tokens - self._rules.visual_tokens(width, height)
         texts = request.prompt.split(IMAGE_TAG)
-        # The tokenizer composes characters first, and then no token stands for less than a byte.
-        read = len(unicodedata.normalize("NFC", "".join(texts)).encode())
-        if read + request.max_new_tokens <= room:
+        size = sum(len(text.encode()) for text in texts)
+        # No token stands for less than a byte. Composing the text to count them takes the square of its marks in a row.
+        most_read = size if request.prompt.isascii() else MOST_COMPOSED * size
+        if most_read + request.max_new_tokens <= room:
             return request.max_new_tokens
-        if read <= LONGEST_TOKEN * room:
-            read = sum(self._lengths(texts))
-        if read > room:
+        if size > LONGEST_TOKEN * room or (read := sum(self._lengths(texts))) > room:
             raise EngineError(
                 f"the question of {request.request_id} is longer than the {most} tokens of the cache",
                 code="bad_request",
