@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from orderacc.service.videos import VideoJob, Videos
+    from orderacc.service.video_job import VideoJob
+    from orderacc.service.videos import Videos
 
 _log = get_logger(__name__)
 

@@ -20,7 +20,7 @@ from orderacc.api.peer_answers import (
 )
 from orderacc.api.routes import Route, Scope, json_answer, read_body
 from orderacc.errors import RequestError
-from orderacc.service.videos import OVER
+from orderacc.service.video_job import OVER
 from orderacc.storage.objects import SELECTED, visit_key
 from orderacc.storage.records import VerdictFilter
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from orderacc.api.routes_videos import VideoRoutes
     from orderacc.service.ledger import Ledger
     from orderacc.service.stations import StationSet
-    from orderacc.service.videos import VideoJob
+    from orderacc.service.video_job import VideoJob
     from orderacc.storage.objects import ObjectStore
     from orderacc.storage.records import StoredVerdict
 

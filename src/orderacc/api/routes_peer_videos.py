@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from orderacc.api.routes_videos import VideoRoutes
     from orderacc.config import CameraRulesConfig
-    from orderacc.service.videos import VideoJob
+    from orderacc.service.video_job import VideoJob
 
 TAG: Final = "Compatibility"
 RECORDING: Final = {"video_id": "The recording's name."}

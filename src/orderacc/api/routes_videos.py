@@ -19,7 +19,8 @@ from orderacc.telemetry.redaction import redact
 
 if TYPE_CHECKING:
     from orderacc.config import CameraRulesConfig
-    from orderacc.service.videos import VideoJob, Videos
+    from orderacc.service.video_job import VideoJob
+    from orderacc.service.videos import Videos
 
 TAG: Final = "Videos"
 NAMED: Final = {"video_id": "The recording's name, as it was told when it was handed in."}

@@ -7,14 +7,15 @@ import json
 import os
 import shutil
 import uuid
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
 
 from orderacc.errors import OrderAccError, RequestError
 from orderacc.orders import FileOrders
+from orderacc.service.video_job import OVER, VideoJob, read_job
 from orderacc.storage.records import now_text
 from orderacc.telemetry import get_logger
 from orderacc.telemetry.redaction import redact_text
@@ -29,13 +30,9 @@ if TYPE_CHECKING:
     from orderacc.domain.verdicts import Verdict
     from orderacc.orders import OrderBook
     from orderacc.service.replaying import Replaying
+    from orderacc.service.video_job import VideoState
 
 _log = get_logger(__name__)
-
-VideoState: TypeAlias = Literal["waiting", "running", "done", "failed", "cancelled"]
-
-OVER: Final = frozenset({"done", "failed", "cancelled"})
-"""States that last."""
 
 FOLDER: Final = "videos"
 """Of recordings in a data directory."""
@@ -43,50 +40,6 @@ FOLDER: Final = "videos"
 RECORD: Final = "job.json"
 VIDEO: Final = "video"
 ORDERS: Final = "orders.json"
-
-
-@dataclass(slots=True)
-class VideoJob:
-    """A recording, or a camera's run, and what came of it.
-
-    Attributes:
-        video_id: Its name.
-        kind: What it is.
-        name: What the client called it.
-        fps: Frames looked at per second of video.
-        created_at: When it was handed in, ISO 8601 UTC.
-        duration_s: How long it is, seconds of video; None when that is not known.
-        size: Bytes; 0 of a run.
-        state: Where it is.
-        at_s: Frame time reached, seconds.
-        started_at: When judging began.
-        ended_at: When it ended.
-        code: Why it failed, a stable code; None when it did not.
-        message: Likewise, for a person.
-        verdicts: As they came, JSON values.
-    """
-
-    video_id: str
-    kind: Literal["upload", "run"]
-    name: str
-    fps: float
-    created_at: str
-    duration_s: float | None = None
-    size: int = 0
-    state: VideoState = "waiting"
-    at_s: float = 0.0
-    started_at: str | None = None
-    ended_at: str | None = None
-    code: str | None = None
-    message: str | None = None
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def progress(self) -> float | None:
-        """Share that has been judged, 0 to 1; None when that is not known."""
-        if self.state == "done":
-            return 1.0
-        return min(1.0, self.at_s / self.duration_s) if self.duration_s else None
 
 
 class Videos:
@@ -333,7 +286,7 @@ class Videos:
         """What an earlier process left, the oldest first; half uploaded recordings are deleted."""
         found: list[VideoJob] = []
         for folder in self._folder.iterdir() if self._folder.is_dir() else ():
-            job = _read(folder / RECORD)
+            job = read_job(folder / RECORD)
             if job is None:
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
@@ -346,12 +299,3 @@ class Videos:
                 job.message = None if again else "the process ended meanwhile"
             found.append(job)
         return sorted(found, key=lambda job: job.created_at)
-
-
-def _read(path: Path) -> VideoJob | None:
-    known = {one.name for one in fields(VideoJob)}
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return VideoJob(**data) if isinstance(data, dict) and data.keys() <= known else None
-    except (OSError, ValueError, TypeError):
-        return None
