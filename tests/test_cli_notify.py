@@ -175,5 +175,10 @@ def test_a_word_to_nobody(tmp_path, capsys):
         path = stations(tmp_path, f"http://127.0.0.1:{port}/")
         assert notify("test", "--stations", path) == 1
         assert capsys.readouterr().out == "pos: failed: no answer within 0.5 s\n"
-        assert notify("test", "--stations", path, "--sink", "post") == 1
-        assert "no_such_sink: there is no receiver 'post'; there are: pos" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["test", "replay"])
+def test_a_receiver_that_the_configuration_does_not_know(tmp_path, command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert notify(command, "--stations", stations(tmp_path, "http://127.0.0.1:9/"), "--sink", "post") == 2
+    assert "Invalid value for --sink: there is no receiver 'post'; there are: pos" in capsys.readouterr().err

@@ -194,7 +194,7 @@ class StorageError(OrderAccError):
 class NotifyError(OrderAccError):
     """A receiver of verdicts cannot be told.
 
-    Codes: `broker_lost` (no connection, or none any more), `broker_refused` (it does not let us in), `no_such_sink`.
+    Codes: `broker_lost` (no connection, or none any more), `broker_refused` (it does not let us in).
     """
 
     default_code = "broker_lost"

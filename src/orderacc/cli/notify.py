@@ -99,7 +99,10 @@ def replay(
         state: State = "delivered" if delivered else "dead"
         return await outbox.replay(sink, ids=tuple(ids or ()), state=state, since=written_from)
 
-    count = _with_outbox(data_dir(stations, folder), again)
+    outbox_in = data_dir(stations, folder)
+    if stations is not None:
+        _receivers(stations, sink)
+    count = _with_outbox(outbox_in, again)
     print(f"{sink}: {count} message{'' if count == 1 else 's'} to be told again")
 
 
@@ -118,16 +121,29 @@ def send_test(
     """
     import anyio
 
+    outcomes = anyio.run(_send_tests, _receivers(stations, sink), sink)
+    for name, outcome in outcomes.items():
+        print(f"{name}: {outcome.result}{outcome.error and f': {outcome.error}'}")
+    if any(outcome.result != "delivered" for outcome in outcomes.values()):
+        raise typer.Exit(1)
+
+
+def _receivers(stations: Path, only: str | None) -> NotifyConfig:
+    """Those of a configuration, the named one among them.
+
+    Raises:
+        typer.BadParameter: If there are none, or none of this name.
+        ConfigError: If the configuration is wrong.
+    """
     from orderacc.config import load_config
 
     config = load_config(stations).notify
     if config is None:
         raise typer.BadParameter(f"{stations} has no section notify: nobody is told", param_hint="--stations")
-    outcomes = anyio.run(_send_tests, config, sink)
-    for name, outcome in outcomes.items():
-        print(f"{name}: {outcome.result}{outcome.error and f': {outcome.error}'}")
-    if any(outcome.result != "delivered" for outcome in outcomes.values()):
-        raise typer.Exit(1)
+    if only is not None and only not in config.names:
+        there = ", ".join(config.names) or "none"
+        raise typer.BadParameter(f"there is no receiver {only!r}; there are: {there}", param_hint="--sink")
+    return config
 
 
 async def _send_tests(config: NotifyConfig, only: str | None) -> dict[str, Outcome]:
@@ -136,14 +152,11 @@ async def _send_tests(config: NotifyConfig, only: str | None) -> dict[str, Outco
 
     import anyio
 
-    from orderacc.errors import NotifyError
     from orderacc.notify import Delivery
     from orderacc.notify.pump import json_bytes
     from orderacc.service.notifying import make_sinks
 
     sinks = {one.name: one for one in make_sinks(config, guest=True)[0]}
-    if only is not None and only not in sinks:
-        raise NotifyError(f"there is no receiver {only!r}; there are: {', '.join(sinks)}", code="no_such_sink")
     key = f"{config.store}/test/{uuid4().hex}"
     body = {"type": "test", "timestamp": datetime.now(UTC).isoformat(), "key": key, "store": config.store, "data": {}}
     outcomes: dict[str, Outcome] = {}

@@ -140,9 +140,14 @@ class NotifyConfig(Section):
     mqtt: MqttConfig | None = None
     """A broker."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those of all receivers."""
+        return (*(one.name for one in self.webhooks), *((self.mqtt.name,) if self.mqtt else ()))
+
     @model_validator(mode="after")
     def _names_differ(self) -> NotifyConfig:
-        names = [one.name for one in self.webhooks] + ([self.mqtt.name] if self.mqtt else [])
+        names = self.names
         twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
         if twice is not None:
             raise PydanticCustomError("name_twice", "two receivers are called '{name}'", {"name": twice})
