@@ -150,6 +150,16 @@ def test_what_is_stored_can_be_linked_to(box, tmp_path, capsys):
     assert all(link.startswith("file:///") for link in links)
 
 
+@pytest.mark.parametrize("until", ["2026-11-20", "2026-11-22", "2026-11-22T01:00:00+01:00"])
+@pytest.mark.parametrize("command", ["purge", "export"])
+def test_a_time_that_ends_before_it_begins_is_wrong_usage(box, command, until, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert orderacc(command, "--stations", box, "--since", "2026-11-22", "--until", until) == 2
+    captured = capsys.readouterr()
+    assert f"{until} is not after --since 2026-11-22: nothing is between" in captured.err
+    assert captured.out == ""
+
+
 def test_a_purge_finds_what_the_journal_has_lost_and_names_what_it_leaves(box, tmp_path, capsys):
     data = tmp_path / "data"
     asyncio.run(FolderStore(data / "objects").put("selected/left-999/0.jpg", b"x", "image/jpeg"))

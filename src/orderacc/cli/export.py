@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from orderacc.cli.journal_files import DataDir, Since, Stations, Until, data_dir, moment
+from orderacc.cli.journal_files import DataDir, Since, Stations, Until, data_dir, span
 from orderacc.errors import StorageError
 from orderacc.storage.export import Table  # noqa: TC001  typer reads it
 
@@ -48,7 +48,7 @@ def export(
 
     if out is not None and out.suffix not in {".ndjson", ".parquet"}:
         raise typer.BadParameter(f"{out} should end in .ndjson or .parquet", param_hint="--out")
-    first, last = moment(since, "--since"), moment(until, "--until")
+    first, last = span(since, until)
     with closing(open_for_reading(data_dir(stations, folder) / FILE_NAME)) as connection:
         rows = records(connection, table, time_text(first) if first else "", time_text(last) if last else "~")
         if out is None:

@@ -38,6 +38,18 @@ def data_dir(stations: Path | None, folder: Path | None) -> Path:
     return config.storage.data_dir
 
 
+def span(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """The time from `--since` to `--until`; without an end where an option is left out.
+
+    Raises:
+        typer.BadParameter: If one is no time, or nothing can be between them.
+    """
+    first, last = moment(since, "--since"), moment(until, "--until")
+    if first is not None and last is not None and first >= last:
+        raise typer.BadParameter(f"{until} is not after --since {since}: nothing is between", param_hint="--until")
+    return first, last
+
+
 def moment(text: str | None, option: str) -> datetime | None:
     """A moment as an option names it; without a time zone it is UTC.
 

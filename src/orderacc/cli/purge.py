@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orderacc.cli.journal_files import Since, Until, moment
+from orderacc.cli.journal_files import Since, Until, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def purge(
 
     if order is None and since is None and until is None:
         raise typer.BadParameter("name an --order, or a time with --since and --until")
-    first, last = moment(since, "--since"), moment(until, "--until")
+    first, last = span(since, until)
     whole = load_config(stations)
     config = whole.storage
     if config is None:
