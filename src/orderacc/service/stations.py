@@ -203,12 +203,7 @@ class StationSet:
         """
         async with self._operation(self._turns.of(station_id)):
             watched = self._find(station_id)
-            station = watched.station
-            if station.live and station.capture is not None and not station.state.ended:
-                station.capture.restart("requested")
-                if station.eyes.picture is not None:
-                    station.eyes.picture.forget_view()
-            else:
+            if not watched.reopen():
                 await self._replace(watched, watched.config, watched.plan)
 
     async def repoint(self, station_id: str, source: Source) -> None:

@@ -92,6 +92,20 @@ class TendedStation:
         finally:
             self._over.set()
 
+    def reopen(self) -> bool:
+        """Open its camera anew, and take what that shows then for the right view.
+
+        Returns:
+            False where there is none to be opened: it watches a recording, or has ended.
+        """
+        station = self.station
+        if not station.live or station.capture is None or station.state.ended:
+            return False
+        station.capture.restart("requested")
+        if station.eyes.picture is not None:
+            station.eyes.picture.forget_view()
+        return True
+
     async def end(self) -> None:
         """Watch it no more; returns when its orders are handed over and its camera is let go."""
         self._scope.cancel()
