@@ -6,6 +6,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
+import cv2
 import pytest
 
 from orderacc.cli import main
@@ -19,12 +20,12 @@ Check = tuple[int, str]
 
 
 @pytest.fixture
-def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[str], Check]:
-    """Checks a configuration of one simulated station with these further lines; gives exit code and stderr."""
+def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Check]:
+    """Checks a configuration of one simulated station, or of others, with these further lines; gives code and err."""
 
-    def run(lines: str) -> Check:
+    def run(lines: str, stations: str = "stations: [{id: a, source: {type: simulator}}]\n") -> Check:
         file = tmp_path / "stations.yaml"
-        file.write_text("schema: 1\nstations: [{id: a, source: {type: simulator}}]\n" + lines)
+        file.write_text("schema: 1\n" + stations + lines)
         with pytest.raises(SystemExit) as caught:
             main(["check", "--stations", str(file)])
         code = caught.value.code
@@ -111,3 +112,15 @@ def test_a_model_on_another_machine_is_not_looked_for_here(check: Callable[[str]
     (tmp_path / "menu.json").write_text(json.dumps({"items": [{"name": "Big Mac"}]}))
     remote = "vlm: {local: false, remote: {urls: ['http://gpu-box:8000/v1'], model: m}}\n"
     assert check(remote + "models: {vlm: nosuch}\nmenu: {file: menu.json}\n") == (0, "")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_pipeline_needs_an_opencv_with_gstreamer(
+    check: Callable[..., Check], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    monkeypatch.setattr(cv2.videoio_registry, "hasBackend", lambda _: there)
+    (tmp_path / "orders.json").write_text("{}")
+    station = "stations: [{id: b, source: {type: device, device: 'videotestsrc ! appsink'}}]\n"
+    code, err = check("orders: {file: orders.json}\n", station)
+    message = "stations.yaml station b: this OpenCV was built without GStreamer: "
+    assert (code, err.startswith(message)) == ((0, False) if there else (1, True))

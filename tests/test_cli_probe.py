@@ -99,7 +99,7 @@ class TestVideoFiles:
         assert code == 1
         assert out.splitlines()[0].endswith("a.mp4  failed")
         assert f"  bad_stream: {tmp_path / 'a.mp4'}: not a video, or damaged beyond reading\n" in out
-        assert REMEDIES["bad_stream"] in out
+        assert out.splitlines()[-1].startswith("  Look whether a player shows it: ")
         assert not (tmp_path / "camera.jpg").exists()
 
 
@@ -157,6 +157,14 @@ def test_what_is_no_camera(run, answer, code):
     assert status == 1
     assert out.startswith(f"camera  rtsp://127.0.0.1:{port}  failed\n  {code}: rtsp://127.0.0.1:{port}: ")
     assert out.splitlines()[-1] == f"  {REMEDIES[code]}"
+
+
+def test_a_device_that_is_no_camera_is_told_so(run):
+    status, out, err = run("/dev/null")
+    assert (status, err) == (1, "")
+    what, remedy = out.splitlines()[1:]
+    assert what == "  bad_stream: /dev/null: not a camera"
+    assert remedy.startswith("  Name a camera: ")
 
 
 def test_every_station_of_a_configuration_in_its_order(run, rtsp_camera, tmp_path):

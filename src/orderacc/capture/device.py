@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from orderacc.capture.source import SourceStats, StreamInfo
 from orderacc.capture.timing import Decimator, LiveClock
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from orderacc.domain.frames import Image
 
 _log = get_logger(__name__)
+
+NO_GSTREAMER: Final = (
+    "this OpenCV was built without GStreamer: install one that was built with it, or use the camera's v4l2 device"
+)
 
 
 class DeviceSource:
@@ -133,13 +137,8 @@ class DeviceSource:
     def _open_pipeline(self, pipeline: str) -> cv2.VideoCapture:
         import cv2
 
-        # The list of backends names GStreamer wherever its plugin could be put.
-        if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
-            raise SourceError(
-                "this OpenCV was built without GStreamer: install one that was built with it, or use the camera's v4l2 "
-                "device",
-                code="unsupported_codec",
-            )
+        if not has_gstreamer():
+            raise SourceError(NO_GSTREAMER, code="unsupported_codec")
         camera = open_capture(pipeline, cv2.CAP_GSTREAMER)
         if camera.isOpened():
             return camera
@@ -195,8 +194,18 @@ class DeviceSource:
         return SourceError(f"{self._path}: no more frames came", code="stalled")
 
 
+def has_gstreamer() -> bool:
+    """Whether pipelines can be opened here."""
+    import cv2
+
+    # The list of backends names GStreamer wherever its plugin could be put.
+    return cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER)
+
+
 def open_capture(name: str, backend: int) -> cv2.VideoCapture:
     """OpenCV's capture of a device or pipeline; where a test puts a recording in its place."""
     import cv2
 
+    # It writes to stderr by itself, pipelines with their passwords too; what failed is told by our own errors.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2.VideoCapture(name, backend)

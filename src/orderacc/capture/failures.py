@@ -47,8 +47,40 @@ REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What a person can do, for every code of `SourceError`."""
 
+_OTHERWISE: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "file": {
+            "not_found": "Check the path: it must name a file that this process may read.",
+            "bad_stream": "Look whether a player shows it: this file is no video, or it was not copied to its end.",
+            "unsupported_codec": "This build cannot decode the file: convert it to H.264 or H.265.",
+            "end_of_stream": "The file was begun and holds no picture: record or copy it again.",
+        },
+        "device": {
+            "not_found": "Plug the camera in and look under which name it is there: `ls /dev/video*`.",
+            "refused": "End the other program that shows this camera. Many cameras have two devices and show pictures "
+            "on the first one only.",
+            "bad_stream": "Name a camera: what has this name shows no pictures. `ls /dev/video*` tells what is there.",
+            "stalled": "The camera sends no more pictures: plug it in directly, not through a hub. It is opened again "
+            "by itself.",
+            "end_of_stream": "Look at the camera's plug and its power. It is opened again by itself.",
+        },
+    }
+)
+"""The same by the type of the source, where that is no camera in the network."""
+
 UNKNOWN: Final = "Look at the message, and at the log around it."
 """What a person can do about any other code."""
+
+
+def remedy(code: str, source: str) -> str:
+    """What a person can do.
+
+    Args:
+        code: Of a `SourceError`.
+        source: Type of the source, as in a configuration: `rtsp`, `http`, `file`, `device` or `simulator`.
+    """
+    return _OTHERWISE.get(source, REMEDIES).get(code) or REMEDIES.get(code, UNKNOWN)
+
 
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 """Schemes of streams and the ports they mean when the address names none."""

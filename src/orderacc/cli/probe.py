@@ -162,15 +162,14 @@ def _report(station: StationConfig, found: Probe, picture: Path | None) -> dict[
         "picture": str(picture) if picture else None,
         "warnings": [str(wrong)] if wrong else [],
         "hints": list(_hints(station, found)),
-        "error": _failure(error) if error else None,
+        "error": _failure(error, station) if error else None,
     }
 
 
-def _failure(error: SourceError) -> dict[str, str]:
-    from orderacc.capture import REMEDIES
-    from orderacc.capture.failures import UNKNOWN
+def _failure(error: SourceError, station: StationConfig) -> dict[str, str]:
+    from orderacc.capture.failures import remedy
 
-    return {"code": error.code, "message": error.message, "remedy": REMEDIES.get(error.code, UNKNOWN)}
+    return {"code": error.code, "message": error.message, "remedy": remedy(error.code, station.source.type)}
 
 
 def _hints(station: StationConfig, found: Probe) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orderacc.capture import LoopedSource, VideoFileSource
 from orderacc.capture.policy import FIRST_FRAME
 from orderacc.config import SecretText
-from orderacc.errors import ConfigError
+from orderacc.errors import ConfigError, Finding
 from orderacc.orders import FixedOrders
 from orderacc.service.till import PosOrders, no_orders
 from orderacc.simulator.random_script import random_script
@@ -17,13 +17,12 @@ from orderacc.simulator.script_file import load_script
 from orderacc.simulator.source import SimulatorSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from orderacc.capture import FrameSource
     from orderacc.config import Config, RtspSource, StationConfig
     from orderacc.config import HttpSource as HttpConfig
     from orderacc.config import SimulatorSource as SimulatorConfig
-    from orderacc.errors import Finding
     from orderacc.orders import OrderBook
 
 
@@ -74,7 +73,8 @@ def check_cameras(config: Config) -> None:
     """Make sure that the cameras of a configuration can be made, before anything that takes time.
 
     Raises:
-        ConfigError: With all that is wrong: in a script, in the orders' file, or a station without orders.
+        ConfigError: With all that is wrong: in a script, in the orders' file, a station without orders, or a pipeline
+            where OpenCV has no GStreamer.
     """
     findings: list[Finding] = []
     try:
@@ -89,8 +89,18 @@ def check_cameras(config: Config) -> None:
         else:
             if seen_by.script_orders is None and config.orders is None:
                 findings += no_orders(station.id).findings
+        findings += _missing_here(station)
     if findings:
         raise ConfigError(findings)
+
+
+def _missing_here(station: StationConfig) -> Iterator[Finding]:
+    """What the camera of a station needs and this machine has not."""
+    if station.source.type == "device" and isinstance(station.source.device, SecretText):
+        from orderacc.capture.device import NO_GSTREAMER, has_gstreamer
+
+        if not has_gstreamer():
+            yield Finding("stations.yaml", 0, 0, f"station {station.id}", NO_GSTREAMER)
 
 
 def _simulated(entry: SimulatorConfig, station: StationConfig) -> Camera:
