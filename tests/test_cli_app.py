@@ -65,6 +65,18 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"Usage: orderacc {name}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("argv", [["try"], ["eval"], ["menu", "check"]])
+def test_every_example_stands_on_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, argv: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(*argv, "--help") == 0
+    out = capsys.readouterr().out
+    examples = [line.split() for line in out[out.index("Examples:") :].splitlines()[1:3]]
+    assert [words[0] for words in examples] == ["orderacc", "orderacc"]
+    assert examples[1][-1] in {"stations.yaml", "eval.svg"}
+
+
 def test_no_command_shows_the_help_and_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 2
     assert "Commands:" in capsys.readouterr().err

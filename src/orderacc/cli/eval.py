@@ -41,10 +41,11 @@ def evaluate_(
 ) -> None:
     """Hold verdicts against the truth: precision and recall by item and kind, confusion, abstaining, calibration.
 
+    \b
     Examples:
       orderacc try counter/station.mp4 --orders counter/orders.json --json > verdicts.ndjson
       orderacc eval --truth counter/truth.json --verdicts verdicts.ndjson --plot eval.svg
-    """
+    """  # noqa: D301  click wants the character
     from rich.console import Console
 
     from orderacc.domain.menus import Menu

@@ -41,10 +41,11 @@ def try_video(
 ) -> None:
     """Judge every order in a recorded video.
 
+    \b
     Examples:
       orderacc try counter/station.mp4 --orders counter/orders.json --inventory counter/inventory.json
       orderacc try counter/station.mp4 --orders counter/orders.json --stations stations.yaml
-    """
+    """  # noqa: D301  click wants the character
     import anyio
     from rich.console import Console
 
