@@ -133,6 +133,16 @@ class Served:
 @contextmanager
 def serve_vlm(*options: str, port: int = 0, token: str = "") -> Iterator[Served]:
     """`orderacc serve-vlm` with the demo model in a process of its own, killed behind the block."""
+    with starting_vlm(*options, port=port, token=token) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert ": http://" in line, line
+        yield Served(line.split(": ", 1)[1].strip(), process)
+
+
+@contextmanager
+def starting_vlm(*options: str, port: int = 0, token: str = "") -> Iterator[subprocess.Popen[str]]:
+    """The same, from its first moment on."""
     source = str(Path(__file__).parent.parent / "src")
     environment = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", "ORDERACC_SERVE_TOKEN": token}
     command = [sys.executable, "-c", "from orderacc.cli import main; main()", "serve-vlm", "--device", "CPU"]
@@ -143,10 +153,7 @@ def serve_vlm(*options: str, port: int = 0, token: str = "") -> Iterator[Served]
         env=environment,
     )
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert ": http://" in line, line
-        yield Served(line.split(": ", 1)[1].strip(), process)
+        yield process
     finally:
         # A stopped process does not hear anything else.
         process.send_signal(signal.SIGCONT)

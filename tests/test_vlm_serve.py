@@ -10,6 +10,7 @@ import struct
 import zlib
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -19,7 +20,7 @@ import cv2
 import numpy as np
 import pytest
 
-from chat_servers import serve_vlm
+from chat_servers import serve_vlm, starting_vlm
 from orderacc.config import SecretText
 from orderacc.errors import EngineError
 from orderacc.models.store import ModelStore
@@ -39,7 +40,6 @@ from orderacc.vlm.view import render_view, view_window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
     from chat_servers import Served
 
@@ -209,6 +209,14 @@ async def test_told_to_stop_it_ends_well(number: signal.Signals) -> None:
         assert status == 200
         server.signal(number)
         assert await anyio.to_thread.run_sync(server.process.wait) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_told_to_stop_while_the_model_loads_it_ends_well(number: signal.Signals) -> None:
+    with starting_vlm() as process:
+        await until(lambda: "openvino_language_model" in Path(f"/proc/{process.pid}/maps").read_text(), 60)
+        process.send_signal(number)
+        assert await anyio.to_thread.run_sync(process.wait) == 0
 
 
 # As any client sees it.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,9 +28,9 @@ def run(
 
     Example: orderacc run --stations configs/stations.demo.yaml
     """
-    # Until the daemon hears them itself there is nothing to finish; a container's first process would not hear them.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+    from orderacc.cli.leaving import leave_on_signals
+
+    leave_on_signals()
 
     from functools import partial
 
@@ -47,7 +45,3 @@ def run(
     configure_logs(config.telemetry.log_format, level=config.telemetry.log_level)
     if not anyio.run(partial(run_daemon, config, lambda: load_config(stations), fast=fast)):
         raise typer.Exit(1)
-
-
-def _leave(number: int, frame: object) -> None:  # noqa: ARG001  as the interpreter calls it
-    sys.exit(0)

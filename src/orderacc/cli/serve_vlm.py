@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orderacc.config import JudgingConfig, SecretText
-    from orderacc.vlm.batcher import VlmBatcher
-    from orderacc.vlm.serve import ServeSettings
+    from orderacc.service.engines import VlmSetup
 
 TOKEN_VARIABLE = "ORDERACC_SERVE_TOKEN"  # noqa: S105  the name of the place, not what is there
 
@@ -56,25 +57,28 @@ def serve_vlm(
 ) -> None:
     """Serve the model over the OpenAI chat API, for `vlm: {remote: ...}` of other machines.
 
-    SIGINT or SIGTERM lets the questions in flight finish. The address is printed when it listens.
+    SIGINT or SIGTERM lets the questions in flight finish; one that comes while the model loads is followed once it is
+    loaded. The address is printed when it listens.
 
     Example: orderacc serve-vlm --model qwen2.5-vl-7b-int8 --device GPU --host 0.0.0.0 --token-file token
     """
-    from anyio import run
+    from orderacc.cli.leaving import leave_on_signals
+
+    leave_on_signals()
+
+    from functools import partial
+
+    import anyio
 
     from orderacc.service.engines import VlmSetup
-    from orderacc.telemetry import configure_logs, loaded_things_spared, prefer_event_loop
-    from orderacc.vlm.genai_settings import DEFAULT_MAX_PIXELS
-    from orderacc.vlm.serve import ServeSettings
+    from orderacc.telemetry import configure_logs, prefer_event_loop
 
     prefer_event_loop()
     configure_logs("console")
     token = _token(token_file)
     sizes = {"threads": threads, "max_batch_size": max_batch_size, "queue_size": queue_size}
-    setup = VlmSetup.load_to_serve(_settings(config, model, device, sizes))
-    settings = ServeSettings(model=setup.label, host=host, port=port, token=token, max_pixels=DEFAULT_MAX_PIXELS)
-    with loaded_things_spared():
-        run(_serve, setup.batcher, settings)
+    load = partial(VlmSetup.load_to_serve, _settings(config, model, device, sizes))
+    anyio.run(_serve, load, host, port, token)
 
 
 def _settings(file: Path | None, model: str | None, device: str | None, sizes: dict[str, int | None]) -> JudgingConfig:
@@ -96,27 +100,33 @@ def _settings(file: Path | None, model: str | None, device: str | None, sizes: d
     return config.model_copy(update={"models": models, "vlm": config.vlm.model_copy(update=given)})
 
 
-async def _serve(batcher: VlmBatcher, settings: ServeSettings) -> None:
+async def _serve(load: Callable[[], VlmSetup], host: str, port: int, token: SecretText | None) -> None:
+    import asyncio
     import signal
 
     import anyio
 
-    from orderacc.telemetry import get_logger
-    from orderacc.vlm.serve import serve_vlm
+    from orderacc.telemetry import get_logger, loaded_things_spared
+    from orderacc.vlm.genai_settings import DEFAULT_MAX_PIXELS
+    from orderacc.vlm.serve import ServeSettings, serve_vlm
 
     stop = anyio.Event()
-    try:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-            async with anyio.create_task_group() as group:
-                address = await group.start(serve_vlm, batcher, settings, stop)
-                print(f"{settings.model}: {address}", flush=True)
-                if settings.token is None and settings.host not in LOOPBACK:
-                    get_logger(__name__).warning("no_token", meaning="whoever reaches this address may ask")
-                await anext(aiter(received))
-                stop.set()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await batcher.aclose()
+    # From the first moment on: unheard, these signals would crash the process while the model loads.
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        setup = await asyncio.to_thread(load)
+        settings = ServeSettings(model=setup.label, host=host, port=port, token=token, max_pixels=DEFAULT_MAX_PIXELS)
+        try:
+            with loaded_things_spared():
+                async with anyio.create_task_group() as group:
+                    address = await group.start(serve_vlm, setup.batcher, settings, stop)
+                    print(f"{settings.model}: {address}", flush=True)
+                    if settings.token is None and settings.host not in LOOPBACK:
+                        get_logger(__name__).warning("no_token", meaning="whoever reaches this address may ask")
+                    await anext(aiter(received))
+                    stop.set()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await setup.batcher.aclose()
 
 
 def _token(file: Path | None) -> SecretText | None:
