@@ -126,6 +126,13 @@ def test_a_file_that_is_bad_from_the_start_is_refused_with_every_line(file):
     ]
 
 
+@pytest.mark.parametrize("names", [["Burger"], ["Burger", "Cola"]])
+def test_a_menu_is_not_taken_for_an_order_called_items(file, names):
+    write(file, {"items": [{"name": name, "category": "drink", "aliases": []} for name in names]})
+    with pytest.raises(ConfigError, match=r"orders.json:1:2 items: looks like a menu, or like an order without order"):
+        read_orders(file)
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [

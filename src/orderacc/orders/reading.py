@@ -65,9 +65,11 @@ def read_orders(path: Path | str) -> dict[str, Order]:
     return _read_table(document)
 
 
-def _is_table(lines: list[Any]) -> bool:
-    """Whether `orders` is an order's number and this are its lines."""
-    return bool(lines) and all(isinstance(line, dict) and "order_id" not in line and "name" in line for line in lines)
+def _is_table(lines: object) -> bool:
+    """Whether these are an order's lines, so that the key they stand under is its number; or a menu's items."""
+    if not isinstance(lines, list) or not lines:
+        return False
+    return all(isinstance(line, dict) and "order_id" not in line and "name" in line for line in lines)
 
 
 def _by_id(orders: list[Order]) -> dict[str, Order]:
@@ -130,6 +132,9 @@ def _with_source(order: Order) -> Order:
 def _read_table(document: Document) -> dict[str, Order]:
     if not isinstance(document.data, dict):
         raise ConfigError([document.finding((), "should be a table of orders: {order number: [lines]}")])
+    if set(document.data) == {"items"} and _is_table(document.data["items"]):
+        what = "looks like a menu, or like an order without order_id; orders are a table: {order number: [lines]}"
+        raise ConfigError([document.finding(("items",), what)])
     problems: list[tuple[FieldPath, str]] = []
     orders: dict[str, Order] = {}
     first: dict[str, str] = {}
