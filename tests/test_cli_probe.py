@@ -211,6 +211,7 @@ class TestCommandLine:
             ("rtsp://${NO_SUCH_THING}@h/1", "the environment variable 'NO_SUCH_THING' is not set"),
             ("file:none", "cannot be read: No such file or directory"),
             ("none.mp4", "there is no such file"),
+            (".", "should be a file, not a folder"),
         ],
     )
     def test_sources_that_are_none_are_not_repeated(self, run, source, message):

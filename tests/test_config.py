@@ -198,6 +198,7 @@ rtsp: 1
         (MINIMAL + "vlm: {threads: true}", ":2:7 vlm.threads: should be a whole number"),
         (MINIMAL + "validation: {strategy: Exact}", "not 'Exact', did you mean 'exact'?"),
         (MINIMAL + "orders: {file: 3}", ":2:10 orders.file: should be a path, as text"),
+        (MINIMAL + "menu: {file: .}", ":2:8 menu.file: should be a file, not a folder"),
         (MINIMAL + "results:\n  file: ''", ":3:3 results.file: should be a path, as text"),
         (MINIMAL + "selection: {frames: 0}", ":2:13 selection.frames: should be greater than or equal to 1"),
         ("stations: [{id: a, source: {type: simulator}, roi: [0, 1]}]", "stations[0].roi[2]: is required"),

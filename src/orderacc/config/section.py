@@ -22,6 +22,8 @@ def _locate(value: object, info: ValidationInfo) -> object:
 
 def _existing_file(value: object, info: ValidationInfo) -> object:
     path = _locate(value, info)
+    if isinstance(path, Path) and path.is_dir():
+        raise PydanticCustomError("is_folder", "should be a file, not a folder")
     if not (isinstance(path, Path) and path.is_file()):
         raise PydanticCustomError("no_file", "there is no such file")
     return path
