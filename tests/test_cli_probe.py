@@ -159,6 +159,17 @@ def test_what_is_no_camera(run, answer, code):
     assert out.splitlines()[-1] == f"  {REMEDIES[code]}"
 
 
+def test_what_is_no_stream_over_http_gets_advice_of_its_own(run):
+    with ports.serving({"/page": b"<html>A camera's page</html>"}) as port:
+        said = [run(f"http://127.0.0.1:{port}/{path}", "--json") for path in ("page", "none")]
+    said.append(run(f"http://127.0.0.1:{ports.free_port()}/", "--json"))
+    errors = [json.loads(out)["error"] for _, out, _ in said]
+    assert [error["code"] for error in errors] == ["bad_stream", "not_found", "refused"]
+    assert "name the stream, not the camera's page" in errors[0]["remedy"]
+    assert "the address of its stream" in errors[1]["remedy"]
+    assert "the stream over HTTP is switched on" in errors[2]["remedy"]
+
+
 def test_a_device_that_is_no_camera_is_told_so(run):
     status, out, err = run("/dev/null")
     assert (status, err) == (1, "")
@@ -207,7 +218,7 @@ class TestCommandLine:
         ("source", "message"),
         [
             (f"rtsp://admin:{PASSWORD}/x@10.0.0.7/1", "should be a URL such as rtsp://10.0.0.7:554/stream1; "),
-            (f"rtmp://admin:{PASSWORD}@10.0.0.7/1", "should begin with rtsp:// or rtsps://"),
+            (f"rtmp://admin:{PASSWORD}@10.0.0.7/1", "should begin with rtsp:// or rtsps:// or http:// or https://"),
             ("rtsp://${NO_SUCH_THING}@h/1", "the environment variable 'NO_SUCH_THING' is not set"),
             ("file:none", "cannot be read: No such file or directory"),
             ("none.mp4", "there is no such file"),

@@ -55,6 +55,16 @@ _OTHERWISE: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "unsupported_codec": "This build cannot decode the file: convert it to H.264 or H.265.",
             "end_of_stream": "The file was begun and holds no picture: record or copy it again.",
         },
+        "http": {
+            "not_found": "The camera has no such stream: check the path behind the address. The camera's manual names "
+            "the address of its stream over HTTP.",
+            "refused": "What is at this address will not serve: check the port, and that the stream over HTTP is "
+            "switched on in the camera. Too many viewers at once are refused too.",
+            "bad_stream": "What answers at this address is no video of a camera: check port and path, and name the "
+            "stream, not the camera's page. Where it has none over HTTP, name its RTSP address.",
+            "unsupported_codec": "This build cannot decode what the camera sends: choose H.264, H.265 or motion JPEG "
+            "in the camera.",
+        },
         "device": {
             "not_found": "Plug the camera in and look under which name it is there: `ls /dev/video*`.",
             "refused": "End the other program that shows this camera. Many cameras have two devices and show pictures "
@@ -66,7 +76,7 @@ _OTHERWISE: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
     }
 )
-"""The same by the type of the source, where that is no camera in the network."""
+"""The same by the type of the source, where that does not come over RTSP."""
 
 UNKNOWN: Final = "Look at the message, and at the log around it."
 """What a person can do about any other code."""

@@ -84,11 +84,15 @@ def _station_of(text: str) -> StationConfig:
 
     from pydantic import ValidationError
 
+    from orderacc.capture.failures import PORTS
     from orderacc.config import StationConfig
     from orderacc.config.references import resolve
 
     mistakes: list[str] = []
     text = resolve(text, Path.cwd(), os.environ, lambda _, message: mistakes.append(message))
+    scheme, separator, _ = text.partition("://")
+    if separator and scheme.lower() not in PORTS:
+        mistakes.append(f"should begin with {' or '.join(f'{each}://' for each in PORTS)}")
     try:
         station = StationConfig.model_validate({"id": "camera", "source": _entry(text)}, context={"base": Path.cwd()})
     except ValidationError as error:
