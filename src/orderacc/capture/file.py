@@ -57,7 +57,8 @@ class VideoFileSource:
     """A video file as a camera.
 
     A file that is cut short or damaged delivers every frame that is whole and then ends; what was thrown away is
-    counted in `stats().damaged` and logged once as `video_damaged`. Only a file without a single frame is an error.
+    counted in `stats().damaged` and logged once as `video_damaged`. Only a file without a single frame is an error;
+    an MP4 that has lost the index at its end is one.
     """
 
     def __init__(self, path: Path | str, station_id: str, fps: float | None = None) -> None:
