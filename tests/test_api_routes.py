@@ -533,6 +533,9 @@ def test_tokens_are_made_listed_and_revoked(tmp_path: Path, capsys: pytest.Captu
     assert (code, "is needed where others can reach the host" in err) == (1, True)
     path.write_text(stations + "api: {tokens: tokens.json, host: 0.0.0.0}\n")
     assert run("create", "--name", "till", "--scope", "everything")[0] == 2
+    for nameless in ("", " ", "till\n1"):
+        code, _, err = run("create", "--name", nameless, "--scope", "submit")
+        assert (code, "--name" in err, (tmp_path / "tokens.json").exists()) == (2, True, False)
     code, text, _ = run("create", "--name", "till", "--scope", "submit", "--scope", "read", "--days", "30")
     token_id = text.split("_")[1]
     assert (code, text.startswith("oa_")) == (0, True)

@@ -79,6 +79,17 @@ def test_mistakes(write, notify, complaint):
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_secret_that_is_not_there_is_all_that_is_said(write):
+    hook = "{name: pos, url: 'https://a/', secrets: ['file:none', '${NONE}', hunter2]}"
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(f"{{webhooks: [{hook}]}}"), environment={})
+    said = [(found.path.rpartition(".")[2], found.message) for found in caught.value.findings]
+    assert [place for place, _ in said] == ["secrets[0]", "secrets[1]", "secrets[2]"]
+    assert "cannot be read: No such file" in said[0][1]
+    assert "'NONE' is not set" in said[1][1]
+    assert said[2][1].startswith("should be whsec_")
+
+
 def test_certificates_that_are_none(tmp_path):
     (tmp_path / "ca.pem").write_text("not a certificate")
     mqtt = {"host": "b", "tls": True, "ca_file": str(tmp_path / "ca.pem")}

@@ -292,6 +292,12 @@ def test_too_few_right_is_an_exit_code(files, capsys):
     assert "none instead of one verdict; there were 1 Pie" in captured.out
 
 
+def test_a_picture_of_another_kind_is_not_written(files, capsys):
+    assert run(files, "--plot", str(files / "eval.png")) == 2
+    assert "--plot" in capsys.readouterr().err
+    assert not (files / "eval.png").exists()
+
+
 def test_the_picture_says_what_the_table_says(files):
     assert run(files, "--plot", str(files / "eval.svg")) == 0
     picture = ET.parse(files / "eval.svg").getroot()  # noqa: S314  our own file

@@ -54,6 +54,8 @@ def evaluate_(
     from orderacc.evaluation.chart import draw
 
     start = _moment(epoch)
+    if plot is not None and plot.suffix.lower() != ".svg":
+        raise typer.BadParameter(f"{plot} should end in .svg", param_hint="--plot")
     orders = read_truth(truth)
     said = _of_station(read_verdicts(verdicts), station)
     result = evaluate(orders, said, epoch=start, menu=Menu.load(inventory) if inventory else None)

@@ -34,6 +34,8 @@ def create(
     unknown = [each for each in scope if each not in set(Scope)]
     if unknown:
         raise typer.BadParameter(f"should be read, submit or admin, not {unknown[0]!r}", param_hint="--scope")
+    if not (name.strip() and name.isprintable()):
+        raise typer.BadParameter("should be text on one line, not empty", param_hint="--name")
     ends = None if days is None else datetime.now(UTC) + timedelta(days=days)
     token, text = create_token(_file(stations), name, frozenset(map(Scope, scope)), ends)
     typer.echo(f"token {token.token_id} for {name}; it is shown this once:", err=True)

@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from orderacc.config.secrets import SecretText, url_with
@@ -49,6 +49,14 @@ def signing_key(secret: str) -> bytes:
     return key
 
 
+def _with_key(secret: SecretText) -> SecretText:
+    try:
+        signing_key(secret.reveal())
+    except ValueError as error:
+        raise PydanticCustomError("bad_secret", "{problem}", {"problem": str(error)}) from None
+    return secret
+
+
 class SinkSection(Section):
     """What all receivers have in common. Times are seconds."""
 
@@ -69,20 +77,12 @@ class WebhookConfig(SinkSection):
     """Name in the log and on the command line. Messages wait under it: another name is another receiver."""
     url: Annotated[SecretText, url_with("http", "https")]
     """Where to; may hold a user and a password. `file:PATH` or `${NAME}` keep the secret elsewhere."""
-    secrets: Annotated[tuple[SecretText, ...], Field(strict=False, min_length=1, max_length=4)]
+    secrets: Annotated[
+        tuple[Annotated[SecretText, AfterValidator(_with_key)], ...], Field(strict=False, min_length=1, max_length=4)
+    ]
     """What messages are signed with, `whsec_` and base64 of 24 to 64 bytes. Several while one is being replaced."""
     timeout_sec: Interval = 15.0
     """Time one attempt may take."""
-
-    @field_validator("secrets")
-    @classmethod
-    def _sound_secrets(cls, secrets: tuple[SecretText, ...]) -> tuple[SecretText, ...]:
-        for secret in secrets:
-            try:
-                signing_key(secret.reveal())
-            except ValueError as error:
-                raise PydanticCustomError("bad_secret", "{problem}", {"problem": str(error)}) from None
-        return secrets
 
 
 class MqttConfig(SinkSection):
