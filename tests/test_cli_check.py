@@ -1,9 +1,11 @@
-"""`orderacc check` and the models: what `run` would refuse to start with is found before, each at its line."""
+"""`orderacc check`: what `run` would refuse to start with is found before, each at its line."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import cv2
@@ -11,6 +13,7 @@ import pytest
 
 from orderacc.cli import main
 from orderacc.models.store import SHIPPED_ROOT
+from ports import certificate_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,3 +127,65 @@ def test_a_pipeline_needs_an_opencv_with_gstreamer(
     code, err = check("orders: {file: orders.json}\n", station)
     message = "stations.yaml station b: this OpenCV was built without GStreamer: "
     assert (code, err.startswith(message)) == ((0, False) if there else (1, True))
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("results: {file: made}\n", ":3:11 results.file: made is a folder; should be a file"),
+        ("results: {file: a.json/b}\n", ":3:11 results.file: a.json is no folder"),
+        ("storage: {data_dir: a.json}\n", ":3:11 storage.data_dir: a.json is no folder"),
+        ("storage: {data_dir: a.json/b/c}\n", ":3:11 storage.data_dir: a.json is no folder"),
+        ("api: {tokens: made}\n", ":3:7 api.tokens: made is a folder; should be a file"),
+        ("api: {tls: {certificate: a.json, key: a.json}}\n", ":3:7 api.tls: a.json and a.json are no PEM"),
+    ],
+)
+def test_what_stands_where_something_else_should_is_found(
+    check: Callable[[str], Check], tmp_path: Path, lines: str, told: str
+) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "a.json").write_text("{}")
+    code, err = check(lines)
+    assert code == 1
+    assert err.startswith(f"stations.yaml{told}")
+
+
+def test_run_says_the_same_before_it_loads_anything(check: Callable[[str], Check], tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("garbage")
+    certificate = "{certificate: a.json, key: a.json}"
+    _, told = check(
+        f"results: {{file: .}}\nstorage: {{data_dir: a.json}}\napi: {{tokens: a.json, tls: {certificate}}}\n"
+    )
+    assert told.endswith("orderacc: bad_config: 4 errors\n")
+    command = [sys.executable, "-m", "orderacc", "run", "--stations", str(tmp_path / "stations.yaml")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.replace(f"{tmp_path}/", "")) == (1, told)
+
+
+def test_what_is_not_there_yet_may_come(check: Callable[[str], Check]) -> None:
+    later = "results: {file: new/verdicts.ndjson}\nstorage: {data_dir: new/data}\napi: {tokens: new/tokens.json}\n"
+    assert check(later) == (0, "")
+
+
+def test_tokens_that_are_none_are_found(check: Callable[[str], Check], tmp_path: Path) -> None:
+    (tmp_path / "tokens.json").write_text("garbage")
+    code, err = check("api: {tokens: tokens.json}\n")
+    assert code == 1
+    assert err.startswith("tokens.json: Invalid JSON")
+
+
+def test_a_key_that_does_not_belong_to_the_certificate_is_told_at_its_line(
+    check: Callable[[str], Check], tmp_path: Path
+) -> None:
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+        certificate_in(tmp_path / name)
+    pair = "api: {{tls: {{certificate: ours/box.pem, key: {}}}}}\n"
+    assert check(pair.format("ours/box.key")) == (0, "")
+    code, err = check(pair.format("theirs/box.key"))
+    assert code == 1
+    assert err.startswith(
+        "stations.yaml:3:7 api.tls: theirs/box.key is the key of another certificate than ours/box.pem"
+    )
+    code, err = check(pair.format("ours/box.pem"))
+    assert (code, "stations.yaml:3:7 api.tls: ours/box.pem and ours/box.pem are no PEM" in err) == (1, True)

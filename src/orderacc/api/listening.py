@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -12,12 +11,12 @@ import anyio
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from orderacc.errors import ConfigError, Finding
+from orderacc.api.tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from orderacc.config import ApiConfig, TlsConfig
+    from orderacc.config import ApiConfig
 
 FIRST_REQUEST: Final = 10.0
 """Seconds a new connection has to say what it wants."""
@@ -124,7 +123,7 @@ async def listening(app: web.Application, config: ApiConfig) -> AsyncIterator[st
         ConfigError: If the certificate or its key is of no use.
         OSError: If it cannot listen there.
     """
-    context = await asyncio.to_thread(_tls, config.tls) if config.tls else None
+    context = await asyncio.to_thread(tls_context, config.tls) if config.tls else None
     doormen: list[Doorman] = []
 
     @web.middleware
@@ -170,15 +169,3 @@ async def listening(app: web.Application, config: ApiConfig) -> AsyncIterator[st
         # What ends the serving is often a cancellation, which must not end the ending too.
         with anyio.CancelScope(shield=True):
             await runner.cleanup()
-
-
-def _tls(config: TlsConfig) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        # Without this a key that has a password would have it asked for on the terminal.
-        context.load_cert_chain(config.certificate, config.key, password=lambda: "")
-    except (ssl.SSLError, OSError) as error:
-        message = f"{config.certificate} and {config.key} are no PEM certificate and its key without a password"
-        raise ConfigError([Finding("stations.yaml", 0, 0, "api.tls", message)]) from error
-    return context

@@ -24,12 +24,13 @@ def check(
     ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the file's JSON Schema and stop.")] = False,
 ) -> None:
-    """Check a configuration, and the models, menu, orders and scripts it names; exit 1 if anything is wrong.
+    """Check a configuration, and the files and folders it names, models too; exit 1 if anything is wrong.
 
     No camera is opened, `orderacc probe` does that, and no model is loaded.
 
     Example: orderacc check --stations stations.yaml
     """
+    from orderacc.cli.places import findings_of_places
     from orderacc.config import json_schema, load_config
     from orderacc.errors import ConfigError
 
@@ -39,7 +40,11 @@ def check(
     if stations is None:
         raise typer.BadParameter("name the file to check", param_hint="--stations")
     config = load_config(stations)
-    findings = [*_findings_of_named_files(config), *_findings_of_models(config, stations)]
+    findings = [
+        *_findings_of_named_files(config),
+        *findings_of_places(config, stations),
+        *_findings_of_models(config, stations),
+    ]
     if findings:
         raise ConfigError(findings)
     names = ", ".join(f"{station.id} ({station.source.type})" for station in config.stations)

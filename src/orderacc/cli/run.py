@@ -36,11 +36,13 @@ def run(
 
     import anyio
 
+    from orderacc.cli.places import check_places
     from orderacc.config import load_config
     from orderacc.service.daemon import run_daemon
     from orderacc.telemetry import configure_logs, prefer_event_loop
 
     config = load_config(stations)
+    check_places(config, stations)
     prefer_event_loop()
     configure_logs(config.telemetry.log_format, level=config.telemetry.log_level)
     if not anyio.run(partial(run_daemon, config, lambda: load_config(stations), fast=fast)):
