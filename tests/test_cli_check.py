@@ -125,8 +125,23 @@ def test_a_pipeline_needs_an_opencv_with_gstreamer(
     (tmp_path / "orders.json").write_text("{}")
     station = "stations: [{id: b, source: {type: device, device: 'videotestsrc ! appsink'}}]\n"
     code, err = check("orders: {file: orders.json}\n", station)
-    message = "stations.yaml station b: this OpenCV was built without GStreamer: "
+    message = "stations.yaml:2:12 stations[0]: station b: this OpenCV was built without GStreamer: "
     assert (code, err.startswith(message)) == ((0, False) if there else (1, True))
+
+
+def test_every_file_of_a_folder_of_orders_is_read(check: Callable[..., Check], tmp_path: Path) -> None:
+    folder = tmp_path / "orders"
+    folder.mkdir()
+    (folder / "good.json").write_text('{"384": [{"name": "Burger"}]}')
+    (folder / "notes.txt").write_text("no orders")
+    assert check("orders: {file: orders}\n") == (0, "")
+    (folder / "bad.json").write_text('{"384":\n?')
+    (folder / "worse.ndjson").write_text("\n?\n")
+    code, err = check("orders: {file: orders}\n")
+    assert code == 1
+    bad, worse, _ = err.splitlines()
+    assert bad.startswith("orders/bad.json:2:1: not JSON")
+    assert worse.startswith("orders/worse.ndjson:2:1: not JSON")
 
 
 @pytest.mark.parametrize(
@@ -150,13 +165,15 @@ def test_what_stands_where_something_else_should_is_found(
     assert err.startswith(f"stations.yaml{told}")
 
 
-def test_run_says_the_same_before_it_loads_anything(check: Callable[[str], Check], tmp_path: Path) -> None:
+def test_run_says_the_same_before_it_loads_anything(check: Callable[..., Check], tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("garbage")
     certificate = "{certificate: a.json, key: a.json}"
     _, told = check(
-        f"results: {{file: .}}\nstorage: {{data_dir: a.json}}\napi: {{tokens: a.json, tls: {certificate}}}\n"
+        f"results: {{file: .}}\nstorage: {{data_dir: a.json}}\napi: {{tokens: a.json, tls: {certificate}}}\n",
+        "stations: [{id: b, source: {type: rtsp, url: 'rtsp://camera/1'}}]\n",
     )
-    assert told.endswith("orderacc: bad_config: 4 errors\n")
+    assert told.startswith("stations.yaml:2:12 stations[0]: station b: needs POS orders")
+    assert told.endswith("orderacc: bad_config: 5 errors\n")
     command = [sys.executable, "-m", "orderacc", "run", "--stations", str(tmp_path / "stations.yaml")]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr.replace(f"{tmp_path}/", "")) == (1, told)

@@ -251,7 +251,7 @@ def test_check_misses_the_orders_of_a_camera_and_reads_scripts(tmp_path):
     )
     done = orderacc("check", "--stations", stations)
     assert done.returncode == 1
-    assert "station drive-1: needs POS orders" in done.stderr
-    assert "station asking: needs POS orders" in done.stderr
+    assert f"{stations}:2:5 stations[0]: station drive-1: needs POS orders" in done.stderr
+    assert f"{stations}:4:5 stations[2]: station asking: needs POS orders" in done.stderr
     assert f"{tmp_path / 'script.json'}:1:" in done.stderr
     assert "canary" not in done.stdout + done.stderr

@@ -65,22 +65,18 @@ def _orders_of_others(config: Config, file: Path) -> Iterator[Finding]:
             yield finding_in(file, ("orders", "stations", name), message)
 
 
-def _findings_of_named_files(config: Config) -> list[Finding]:
+def _findings_of_named_files(config: Config) -> Iterator[Finding]:
     from orderacc.domain.menus import Menu
     from orderacc.errors import ConfigError
-    from orderacc.service.cameras import check_cameras
+    from orderacc.orders.file import findings_of_orders
 
-    findings: list[Finding] = []
     try:
         if config.menu:
             Menu.load(config.menu.file)
     except ConfigError as error:
-        findings += error.findings
-    try:
-        check_cameras(config)
-    except ConfigError as error:
-        findings += error.findings
-    return findings
+        yield from error.findings
+    if config.orders is not None and config.orders.file is not None:
+        yield from findings_of_orders(config.orders.file)
 
 
 def _findings_of_models(config: Config, file: Path) -> Iterator[Finding]:

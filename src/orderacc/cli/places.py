@@ -1,4 +1,4 @@
-"""What a configuration names on this machine besides its inputs: tokens, a certificate, where things are written."""
+"""What a configuration needs of this machine: cameras, tokens, a certificate, and where things are written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_places(config: Config, file: Path) -> None:
-    """Make sure that the daemon can use them, before anything that takes time.
+    """Make sure that the daemon can use all of it, before anything that takes time.
 
     Args:
         config: The configuration.
@@ -29,9 +29,11 @@ def check_places(config: Config, file: Path) -> None:
 
 
 def findings_of_places(config: Config, file: Path) -> Iterator[Finding]:
-    """What keeps the daemon from using them; see `check_places`."""
+    """What keeps the daemon from using it; see `check_places`."""
     from orderacc.config import finding_in
+    from orderacc.service.cameras import findings_of_cameras
 
+    yield from findings_of_cameras(config, file)
     if config.api is not None:
         yield from _findings_of_api(config.api, file)
     if config.results is not None:

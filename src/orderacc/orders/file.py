@@ -16,7 +16,7 @@ from orderacc.orders.reading import LINES, read_orders
 from orderacc.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from orderacc.domain.orders import Order
@@ -62,7 +62,7 @@ class FileFeed:
             self._read_changed()
         else:
             try:
-                self._stamps = self._look()
+                self._stamps = _look(self._path, folder=False)
             except OSError as error:
                 raise _unreadable(self._path, error) from None
             self._good[self._path] = read_orders(self._path)
@@ -88,7 +88,7 @@ class FileFeed:
     def _read_changed(self) -> bool:
         """Read the files that changed; whether one that is good did, or one went."""
         try:
-            stamps = self._look()
+            stamps = _look(self._path, folder=self._folder)
         except OSError as error:
             if not self._gone:
                 _log.warning("orders_file_bad", file=str(self._path), findings=_told(_unreadable(self._path, error)))
@@ -114,22 +114,6 @@ class FileFeed:
             else:
                 taken = True
         return taken
-
-    def _look(self) -> dict[Path, _Stamp]:
-        """What changes when a file does, of every file there is, the oldest first.
-
-        Raises:
-            OSError: If the folder, or the one file, is not there: that says nothing about orders.
-        """
-        if not self._folder:
-            return {self._path: _stamp(self._path)}
-        found: dict[Path, _Stamp] = {}
-        for path in self._path.iterdir():
-            if path.suffix.lower() in (".json", *LINES):
-                with suppress(OSError):
-                    found[path] = _stamp(path)
-        newest = sorted(found.items(), key=lambda one: one[1][0])[-MOST_FILES:]
-        return dict(newest)
 
     def _together(self) -> list[Order]:
         orders: dict[tuple[str, str], Order] = {}
@@ -159,6 +143,37 @@ class FileOrders:
         """Find the order of that number in the file as it is now."""
         await self._feed.refresh()
         return await self._store.find(station_id, slip_text, at)
+
+
+def findings_of_orders(path: Path) -> Iterator[Finding]:
+    """What is wrong with a file of orders, or with every file of a folder. Takes as long as reading them does."""
+    try:
+        files = _look(path, folder=path.is_dir())
+    except OSError as error:
+        yield from _unreadable(path, error).findings
+        return
+    for file in sorted(files):
+        try:
+            read_orders(file)
+        except ConfigError as error:
+            yield from error.findings
+
+
+def _look(path: Path, *, folder: bool) -> dict[Path, _Stamp]:
+    """What changes when a file does, of every file there is, the oldest first.
+
+    Raises:
+        OSError: If the folder, or the one file, is not there: that says nothing about orders.
+    """
+    if not folder:
+        return {path: _stamp(path)}
+    found: dict[Path, _Stamp] = {}
+    for file in path.iterdir():
+        if file.suffix.lower() in (".json", *LINES):
+            with suppress(OSError):
+                found[file] = _stamp(file)
+    newest = sorted(found.items(), key=lambda one: one[1][0])[-MOST_FILES:]
+    return dict(newest)
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 from orderacc.capture import LoopedSource, VideoFileSource
 from orderacc.capture.policy import FIRST_FRAME
-from orderacc.config import SecretText
+from orderacc.config import SecretText, finding_in
 from orderacc.errors import ConfigError, Finding
 from orderacc.orders import FixedOrders
-from orderacc.service.till import PosOrders, no_orders
+from orderacc.service.till import NO_ORDERS, PosOrders
 from orderacc.simulator.random_script import random_script
 from orderacc.simulator.script_file import load_script
 from orderacc.simulator.source import SimulatorSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from orderacc.capture import FrameSource
     from orderacc.config import Config, RtspSource, StationConfig
@@ -81,26 +82,43 @@ def check_cameras(config: Config) -> None:
         PosOrders(config.orders)
     except ConfigError as error:
         findings += error.findings
-    for station in config.stations:
-        try:
-            seen_by = camera(station, timeout=config.capture.rtsp_timeout)
-        except ConfigError as error:
-            findings += error.findings
-        else:
-            if seen_by.script_orders is None and config.orders is None:
-                findings += no_orders(station.id).findings
-        findings += _missing_here(station)
+    findings += findings_of_cameras(config)
     if findings:
         raise ConfigError(findings)
 
 
-def _missing_here(station: StationConfig) -> Iterator[Finding]:
+def findings_of_cameras(config: Config, file: Path | None = None) -> Iterator[Finding]:
+    """What keeps cameras from being made, and stations without orders.
+
+    Args:
+        config: The configuration.
+        file: The file it was read from, where that is known.
+    """
+    for number, station in enumerate(config.stations):
+        try:
+            seen_by = camera(station, timeout=config.capture.rtsp_timeout)
+        except ConfigError as error:
+            yield from error.findings
+        else:
+            if seen_by.script_orders is None and config.orders is None:
+                yield _finding(station, number, file, NO_ORDERS)
+        if missing := _missing_here(station):
+            yield _finding(station, number, file, missing)
+
+
+def _missing_here(station: StationConfig) -> str | None:
     """What the camera of a station needs and this machine has not."""
     if station.source.type == "device" and isinstance(station.source.device, SecretText):
         from orderacc.capture.device import NO_GSTREAMER, has_gstreamer
 
-        if not has_gstreamer():
-            yield Finding("stations.yaml", 0, 0, f"station {station.id}", NO_GSTREAMER)
+        return None if has_gstreamer() else NO_GSTREAMER
+    return None
+
+
+def _finding(station: StationConfig, number: int, file: Path | None, message: str) -> Finding:
+    if file is None:
+        return Finding("configuration", 0, 0, f"station {station.id}", message)
+    return finding_in(file, ("stations", number), f"station {station.id}: {message}")
 
 
 def _simulated(entry: SimulatorConfig, station: StationConfig) -> Camera:

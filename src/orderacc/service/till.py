@@ -30,10 +30,7 @@ EVERY: Final = 1.0
 """Seconds between looks at the orders' files; they are looked at for every order besides."""
 
 
-def no_orders(station_id: str) -> ConfigError:
-    """The error of a station that has nothing to compare with."""
-    message = "needs POS orders to compare with: add `orders: {file: orders.json}`"
-    return ConfigError([Finding("stations.yaml", 0, 0, f"station {station_id}", message)])
+NO_ORDERS: Final = "needs POS orders to compare with: add `orders: {file: orders.json}`"
 
 
 class PosOrders:
@@ -83,7 +80,7 @@ class PosOrders:
             ConfigError: If there are none.
         """
         if self._config is None:
-            raise no_orders(station_id)
+            raise ConfigError([Finding("configuration", 0, 0, f"station {station_id}", NO_ORDERS)])
 
     async def find(self, station_id: str, slip_text: str, at: datetime | None = None) -> Match:
         """See `OrderBook.find`. What is not found while a till does not answer may be there."""
