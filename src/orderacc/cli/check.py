@@ -33,6 +33,7 @@ def check(
     from orderacc.cli.places import findings_of_places
     from orderacc.config import json_schema, load_config
     from orderacc.errors import ConfigError
+    from orderacc.service.cameras import findings_of_pipelines
 
     if schema:
         print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
@@ -43,6 +44,7 @@ def check(
     findings = [
         *_findings_of_named_files(config),
         *findings_of_places(config, stations),
+        *findings_of_pipelines(config, stations),
         *_findings_of_models(config, stations),
     ]
     if findings:

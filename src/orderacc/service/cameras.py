@@ -74,8 +74,7 @@ def check_cameras(config: Config) -> None:
     """Make sure that the cameras of a configuration can be made, before anything that takes time.
 
     Raises:
-        ConfigError: With all that is wrong: in a script, in the orders' file, a station without orders, or a pipeline
-            where OpenCV has no GStreamer.
+        ConfigError: With all that is wrong: in a script, in the orders' file, or a station without orders.
     """
     findings: list[Finding] = []
     try:
@@ -102,17 +101,21 @@ def findings_of_cameras(config: Config, file: Path | None = None) -> Iterator[Fi
         else:
             if seen_by.script_orders is None and config.orders is None:
                 yield _finding(station, number, file, NO_ORDERS)
-        if missing := _missing_here(station):
-            yield _finding(station, number, file, missing)
 
 
-def _missing_here(station: StationConfig) -> str | None:
-    """What the camera of a station needs and this machine has not."""
-    if station.source.type == "device" and isinstance(station.source.device, SecretText):
-        from orderacc.capture.device import NO_GSTREAMER, has_gstreamer
+def findings_of_pipelines(config: Config, file: Path) -> Iterator[Finding]:
+    """Stations with a pipeline where OpenCV has no GStreamer: they stay without pictures, and the others go on.
 
-        return None if has_gstreamer() else NO_GSTREAMER
-    return None
+    Args:
+        config: The configuration.
+        file: The file it was read from.
+    """
+    for number, station in enumerate(config.stations):
+        if station.source.type == "device" and isinstance(station.source.device, SecretText):
+            from orderacc.capture.device import NO_GSTREAMER, has_gstreamer
+
+            if not has_gstreamer():
+                yield _finding(station, number, file, NO_GSTREAMER)
 
 
 def _finding(station: StationConfig, number: int, file: Path | None, message: str) -> Finding:
