@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-import anyio
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,9 +13,7 @@ from orderacc.capture import CapturePolicy, Delivery, SupervisedCapture
 from orderacc.capture.joined import FAR_AHEAD, JoinedTime
 from orderacc.domain.frames import Frame
 from orderacc.testing import StagedCamera, StagedClock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from staged_time import until
 
 FPS = 5
 PICTURE = np.zeros((4, 4, 3), np.uint8)
@@ -61,13 +56,6 @@ def test_however_often_a_camera_begins_with_a_backlog_frame_time_stays_by_the_cl
 def test_the_distances_of_a_recording_are_its_own() -> None:
     for stream in played(JoinedTime(catches_up=False), [(60, 0, 1)] * 3):
         assert [at - stream[0][0] for at, _ in stream] == pytest.approx([index / FPS for index in range(len(stream))])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens in another thread or task."""
-    with anyio.fail_after(20):
-        while not condition():  # noqa: ASYNC110  the condition is another thread's, which sets no event of this loop
-            await asyncio.sleep(0.001)
 
 
 @pytest.mark.anyio

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import threading
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import anyio
 import numpy as np
 import pytest
 
@@ -16,25 +13,17 @@ from orderacc.capture import CapturePolicy, StationPhase, SupervisedCapture
 from orderacc.capture.source import SourceStats
 from orderacc.capture.timing import Decimator, LiveClock
 from orderacc.domain.frames import Frame
-from orderacc.testing import StagedClock
+from staged_time import ReadClock, look_often, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from orderacc.testing import StagedClock
 
 pytestmark = pytest.mark.anyio
 
 TICKS = 90_000
 """Of a camera's stamps, a second."""
-
-
-class ReadClock(StagedClock):
-    """A staged clock that counts how often it was looked at."""
-
-    reads = 0
-
-    def __call__(self) -> float:
-        self.reads += 1
-        return super().__call__()
 
 
 class Stamped:
@@ -73,18 +62,9 @@ class Stamped:
                 yield Frame("drive-1", self._kept - 1, float(at), np.zeros((4, 4, 3), np.uint8))
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens in another thread or task."""
-    with anyio.fail_after(20):
-        while not condition():  # noqa: ASYNC110  the condition is another thread's, which sets no event of this loop
-            await asyncio.sleep(0.001)
-
-
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orderacc.capture.supervisor.TICK", 0.002)
-    # The machine may be so busy that the process is held up while the staged clock stands still.
-    monkeypatch.setattr("orderacc.capture.supervisor.HELD_UP", math.inf)
+    look_often(monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import math
 import random
 import threading
 import time
@@ -20,6 +19,7 @@ from orderacc.capture.attempt import Attempt
 from orderacc.capture.supervisor import MAX_ABANDONED
 from orderacc.errors import SourceError
 from orderacc.testing import StagedCamera, StagedClock
+from staged_time import ReadClock, look_often, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -76,28 +76,9 @@ class Watched:
         await until(lambda: self.phase is phase)
 
 
-class ReadClock(StagedClock):
-    """A staged clock that counts how often it was looked at."""
-
-    reads = 0
-
-    def __call__(self) -> float:
-        self.reads += 1
-        return super().__call__()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens in another thread or task."""
-    with anyio.fail_after(20):
-        while not condition():  # noqa: ASYNC110  the condition is another thread's, which sets no event of this loop
-            await asyncio.sleep(0.001)
-
-
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orderacc.capture.supervisor.TICK", 0.002)
-    # The machine may be so busy that the process is held up while the staged clock stands still.
-    monkeypatch.setattr("orderacc.capture.supervisor.HELD_UP", math.inf)
+    look_often(monkeypatch)
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ EVERY: Final = 1.0
 
 
 NO_ORDERS: Final = "needs POS orders to compare with: add `orders: {file: orders.json}`"
+"""What is said of a station that has nothing to compare with."""
 
 
 class PosOrders:
