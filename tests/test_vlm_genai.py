@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from orderacc.errors import EngineError, ModelError
+from orderacc.models import runtime
 from orderacc.models.store import ModelStore
 from orderacc.vlm.answer import read_answer
 from orderacc.vlm.batcher import VlmBatcher
@@ -396,6 +397,28 @@ def test_a_cache_format_the_device_cannot_have_is_a_clear_error(model: ModelInfo
     with pytest.raises(ModelError, match="does not run on CPU") as caught:
         GenaiEngine.load(model.path, device="CPU", threads=1, kv_precision="i3")
     assert caught.value.code == "model_broken"
+
+
+@pytest.mark.parametrize(
+    ("processor", "told"),
+    [
+        ("model name\t: an old one\nflags\t\t: fpu sse4_1 sse4_2\n", True),
+        ("flags\t\t: fpu sse4_2 avx avx2 fma\n", False),
+        ("Features\t: fp asimd\n", False),
+        (None, False),
+    ],
+)
+def test_a_model_that_fails_on_a_processor_without_avx2_tells_of_that(
+    model: ModelInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, processor: str | None, told: bool
+) -> None:
+    # Another failure than the one such a processor gives: whatever keeps the model from starting may come of it.
+    processors = tmp_path / "cpuinfo"
+    if processor is not None:
+        processors.write_text(processor)
+    monkeypatch.setattr(runtime, "PROCESSORS", processors)
+    with pytest.raises(ModelError, match="does not run on CPU") as caught:
+        GenaiEngine.load(model.path, device="CPU", threads=1, kv_precision="i3")
+    assert ("lacks AVX2" in caught.value.message) is told
 
 
 async def test_closing_finishes_the_running_batch_refuses_the_rest_and_ends_the_thread(model: ModelInfo) -> None:

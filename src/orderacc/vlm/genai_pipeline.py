@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orderacc.errors import EngineError, ModelError
-from orderacc.models.runtime import import_openvino
+from orderacc.models.runtime import import_openvino, lacks_avx2
 from orderacc.models.vlm_files import missing_vlm_files
 from orderacc.vlm.engine import VlmAnswer
 from orderacc.vlm.genai_settings import failure_code, last_line
@@ -142,9 +142,11 @@ class GenaiPipeline:
             probe = self._probe(self._plain_config(1))
         except NATIVE_ERRORS as error:
             self._native = None
+            reason = last_line(error)
+            if self._settings.device == "CPU" and lacks_avx2():
+                reason += "; this processor lacks AVX2, which it needs: run it on a GPU, or name a server that has it"
             raise ModelError(
-                f"model {self._folder} does not run on {self._settings.device}: {last_line(error)}",
-                code="model_broken",
+                f"model {self._folder} does not run on {self._settings.device}: {reason}", code="model_broken"
             ) from error
         pictured = self._rules.visual_tokens(PROBE_SIDE, PROBE_SIDE)
         self._frame_tokens = probe.perf_metrics.get_num_input_tokens() - pictured - len(PROBE_TEXT)
