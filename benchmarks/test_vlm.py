@@ -12,7 +12,7 @@ import statistics
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import anyio
 import numpy as np
@@ -22,6 +22,7 @@ from bare_model import BareModel
 from orderacc.config import JudgingConfig, VlmConfig
 from orderacc.errors import EngineError
 from orderacc.models.runtime import usable_cores
+from orderacc.models.store import ModelStore
 from orderacc.perception.letterbox import shrink
 from orderacc.service.asking import AskPolicy
 from orderacc.service.results import VerdictLog
@@ -30,7 +31,9 @@ from orderacc.simulator.menu import NAMES
 from orderacc.telemetry import LoopLag, loaded_things_spared, prefer_event_loop
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.engine import VlmRequest
+from orderacc.vlm.genai import GenaiEngine
 from orderacc.vlm.prompt import answer_grammar, build_prompt
+from orderacc.vlm.seat import EngineSeat
 from played_back import Playback, brighter, everything_seen, judge_all_at_once, judge_in_time
 
 SEED = int(os.environ.get("ORDERACC_BENCH_SEEDS", "910000").partition("-")[0])
@@ -114,10 +117,13 @@ class Clock:
         return time.process_time() - self._cpu, time.perf_counter() - self._wall
 
 
-@pytest.mark.parametrize("threads", sorted({1, usable_cores()}))
-def test_batches_against_one_at_a_time(threads, question, benchmark):
-    """So many askers at once, who are answered in batches, or one after the other."""
-    runtime = Runtime.load(JudgingConfig(vlm=VlmConfig(threads=threads)))
+@pytest.mark.parametrize(("engines", "threads"), sorted({(1, 1), (1, usable_cores()), (usable_cores(), 1)}))
+def test_batches_against_one_at_a_time(engines, threads, question, benchmark):
+    """So many askers at once, answered in batches, or one after the other by one engine with as many threads."""
+    folder = ModelStore().resolve("demo-vlm", kind="vlm").path
+    load = partial(GenaiEngine.load, folder, device="CPU", warm_up=question())
+    several = [EngineSeat(load(threads=threads)) for _ in range(engines)]
+    one = [EngineSeat(load(threads=engines * threads))] if engines > 1 else several
     menus = {
         "short": NAMES[:4],
         "demo": NAMES,
@@ -126,10 +132,10 @@ def test_batches_against_one_at_a_time(threads, question, benchmark):
     askers = (1, 2, 4, 8, 16)
     figures = {}
 
-    async def round_of(names, count, most):
-        async with serving(runtime.engine, max_batch_size=most) as batcher:
+    async def round_of(names, count, seats, most):
+        async with serving(seats, max_batch_size=most) as batcher:
             requests = [question(names) for _ in range(16)]
-            await ask_all(batcher, [question(names)])
+            await ask_all(batcher, [question(names) for _ in seats])
             clock = Clock()
             tokens = [
                 answer.prompt_tokens
@@ -141,12 +147,16 @@ def test_batches_against_one_at_a_time(threads, question, benchmark):
     async def measure():
         for menu, names in menus.items():
             for count in askers:
-                rounds = [(await round_of(names, count, 16), await round_of(names, count, 1)) for _ in range(ROUNDS)]
-                figures[menu, count] = rounds
-        await runtime.aclose()
+                figures[menu, count] = [
+                    (await round_of(names, count, several, 16), await round_of(names, count, one, 1))
+                    for _ in range(ROUNDS)
+                ]
+        for seat in {*several, *one}:
+            await seat.engine.aclose()
 
     benchmark.pedantic(anyio.run, args=(measure,), rounds=1, iterations=1)
-    print(f"\non {threads} threads\nprompt   tokens  askers   batched/s  alone/s   gain by wall, by CPU")
+    print(f"\n{engines} engine(s) of {threads} thread(s)")
+    print("prompt   tokens  askers   batched/s  alone/s   gain by wall, by CPU")
     for (menu, count), rounds in figures.items():
         wall = statistics.median(alone[1] / batched[1] for batched, alone in rounds)
         cpu = statistics.median(alone[0] / batched[0] for batched, alone in rounds)
