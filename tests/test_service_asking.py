@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orderacc.capture import FrameReader
 from orderacc.domain.detections import Box, Detection
-from orderacc.domain.evidence import Candidate, Evidence
+from orderacc.domain.evidence import Candidate, CounterLook, Evidence
 from orderacc.domain.frames import Frame
 from orderacc.domain.menus import Menu, MenuItem
 from orderacc.domain.orders import Item
@@ -97,8 +97,8 @@ class Scene:
             cells = None if corner is None else np.full((45, 80), 100, np.float32)
             if cells is not None:
                 cells[0, 0] += corner
-            looks.append(cells)
-        self.frames = [replace(one, cells=cells) for one, cells in zip(self.frames, looks, strict=True)]
+            looks.append(None if cells is None else CounterLook(cells, 101.0))
+        self.frames = [replace(one, look=look) for one, look in zip(self.frames, looks, strict=True)]
 
     async def judge(self, paid: dict[str, int], policy=ADAPTIVE, *, deadline=None):
         judge = OrderJudge(self.batcher, MENU, JudgeSettings((56, 56), deadline=deadline), ModelVersions())

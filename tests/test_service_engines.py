@@ -66,6 +66,32 @@ async def test_one_engine_per_device_each_with_a_name_of_its_own() -> None:
     assert len({read_answer(answer.text).items for answer in answers}) == 1
 
 
+@pytest.mark.parametrize(
+    ("settings", "threads"),
+    [
+        ({"devices": ("CPU", "CPU")}, [2, 2]),
+        ({"devices": ("CPU", "CPU", "CPU")}, [1, 1, 1]),
+        ({"devices": ("CPU", "CPU"), "threads": 4}, [4, 4]),
+        ({"device": "CPU"}, [5]),
+    ],
+)
+async def test_engines_on_the_cpu_share_its_cores(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], threads: list[int]
+) -> None:
+    given: list[int] = []
+    load = GenaiEngine.load
+
+    def loaded(folder: Path, *, threads: int, **others: Any) -> GenaiEngine:
+        given.append(threads)
+        return load(folder, threads=threads, **others)
+
+    monkeypatch.setattr(GenaiEngine, "load", loaded)
+    config = JudgingConfig(vlm=VlmConfig(warm_up=False, **settings))
+    setup = VlmSetup.load(config, MENU, threads=5)
+    await setup.batcher.aclose()
+    assert given == threads
+
+
 async def test_a_local_engine_that_is_lost_is_loaded_anew() -> None:
     setup = VlmSetup.load(judging(kv_precision="u8", kv_tokens=4096, cache_dir=None), MENU)
     try:

@@ -80,7 +80,7 @@ class VlmConfig(Section):
     devices: Annotated[tuple[DeviceName, ...], Field(strict=False, min_length=1, max_length=16)] | None = None
     """Run the model once on each of these instead, e.g. `[GPU.0, GPU.1]`; whichever is free takes the next pictures."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """CPU threads; by default the cores that the detector leaves."""
+    """CPU threads of each engine; by default those on the CPU share the cores that the detector leaves."""
     cache_dir: OutputFile | None = None
     """Keep compiled models in this folder: the next start is quicker, by minutes on a GPU."""
     kv_tokens: Annotated[int, Field(ge=256, le=16_777_216)] = 16_384

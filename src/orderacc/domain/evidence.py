@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CounterLook:
+    """What a whole frame looks like, to be compared with others.
+
+    Attributes:
+        cells: float32 [45, 80], mean grey levels.
+        level: How light it is: the median of `cells`, plus 1 so that it is never 0.
+    """
+
+    cells: NDArray[np.float32]
+    level: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
     """A frame that may become evidence.
 
@@ -21,14 +34,13 @@ class Candidate:
         frame: The frame.
         detections: What the detector saw in it.
         score: How well it shows the items, higher is better.
-        cells: float32 [45, 80], mean grey levels of the whole frame, by which two are compared; None where nobody
-            worked them out.
+        look: What the whole frame looks like; None where nobody has looked.
     """
 
     frame: Frame
     detections: tuple[Detection, ...]
     score: float
-    cells: NDArray[np.float32] | None = None
+    look: CounterLook | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from orderacc.domain.evidence import CounterLook
 from orderacc.perception.letterbox import shrink
 
 if TYPE_CHECKING:
@@ -80,21 +81,11 @@ def _middle(patch: NDArray[np.float32], height: int, width: int) -> NDArray[np.f
     return patch[top : top + height, left : left + width]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CounterLook:
-    """What the whole picture looks like.
-
-    Attributes:
-        cells: float32 [45, 80], mean grey levels.
-    """
-
-    cells: NDArray[np.float32]
-
-
 def look_at_counter(image: Image) -> CounterLook:
     """Remember a frame in 45 x 80 cells."""
     grey = cv2.cvtColor(shrink(image, COUNTER_SIZE), cv2.COLOR_BGR2GRAY)
-    return CounterLook(np.asarray(grey, np.float32))
+    cells = np.asarray(grey, np.float32)
+    return CounterLook(cells, float(np.median(cells)) + 1)
 
 
 def change_between(before: CounterLook, now: CounterLook) -> float:
@@ -102,6 +93,5 @@ def change_between(before: CounterLook, now: CounterLook) -> float:
 
     Light that comes up or goes down everywhere alike, camera noise and a shake of a pixel or two are no change.
     """
-    gain = float(np.median(now.cells + 1) / np.median(before.cells + 1))
-    difference = np.abs(now.cells - before.cells * gain)
+    difference = np.abs(now.cells - before.cells * (now.level / before.level))
     return float((difference > CELL_CHANGED).mean())

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orderacc.domain.detections import Box, Detection, SlipReading
+    from orderacc.domain.evidence import CounterLook
     from orderacc.domain.frames import Frame, Image
-    from orderacc.perception.appearance import CounterLook, SlipLook
+    from orderacc.perception.appearance import SlipLook
     from orderacc.perception.slip import SlipReader
 
 SAME_LOOK: Final = 0.85
@@ -101,7 +102,7 @@ class Observer:
             change=change,
         )
         score = score_candidate(frame.image, detections) * (MOVING_WEIGHT if change > MOVING else 1.0)
-        return observation, Candidate(frame, detections, score, counter.cells)
+        return observation, Candidate(frame, detections, score, counter)
 
     def close(self) -> None:
         """Let the thread end once it has finished its frame."""

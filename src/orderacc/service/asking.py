@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from orderacc.domain.detections import NOT_ITEMS
-from orderacc.perception.appearance import CounterLook, change_between
+from orderacc.perception.appearance import change_between
 from orderacc.validation.fuse import SAME_PLACE
 
 if TYPE_CHECKING:
@@ -176,9 +176,9 @@ def frames_affordable(pressure: float) -> int | None:
 
 
 def _looks_like(one: Candidate, other: Candidate) -> bool:
-    if one.cells is None or other.cells is None or pieces(one) != pieces(other):
+    if one.look is None or other.look is None or pieces(one) != pieces(other):
         return False
-    return change_between(CounterLook(one.cells), CounterLook(other.cells)) == 0
+    return change_between(one.look, other.look) == 0
 
 
 def _other_look_alikes(frames: Iterable[Candidate], menu: Menu, asked: Collection[Candidate]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orderacc.models.manifest import DEFAULT_VLM_VIEW
+from orderacc.models.runtime import usable_cores
 from orderacc.models.store import ModelStore, check_menu
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.engine import VlmRequest
@@ -58,19 +59,21 @@ class VlmSetup:
             config: Names it.
             menu: What the model is asked about.
             store: Where models are.
-            threads: CPU threads when the configuration does not say; all but one of the cores when None.
+            threads: CPU threads for all engines together when the configuration does not say; all but one of the cores
+                when None.
 
         Raises:
             ModelError: If a model or device is missing or broken, or does not know the menu.
         """
-        vlm = config.vlm.model_copy(update={"threads": config.vlm.threads or threads})
+        vlm = config.vlm
         seats: list[EngineSeat] = []
         label, view = "", None
         if vlm.local:
             info = (store or ModelStore()).resolve(config.models.vlm, kind="vlm")
             check_menu(info, menu.visible_names)
             label, view = info.label, info.view
-            seats += _local_seats(vlm, info.path, _first_question(menu.visible_names, view or DEFAULT_VLM_VIEW))
+            first = _first_question(menu.visible_names, view or DEFAULT_VLM_VIEW)
+            seats += _local_seats(vlm, info.path, first, threads)
         if vlm.remote is not None:
             label, view = label or vlm.remote.model, view or vlm.remote.view
             seats.append(_remote_seat(vlm, vlm.remote, menu))
@@ -111,21 +114,22 @@ def make_batcher(config: VlmConfig, seats: list[EngineSeat]) -> VlmBatcher:
     )
 
 
-def _local_seats(config: VlmConfig, folder: Path, first: VlmRequest) -> list[EngineSeat]:
-    loaders = list(_loaders(config, folder, first))
+def _local_seats(config: VlmConfig, folder: Path, first: VlmRequest, threads: int | None = None) -> list[EngineSeat]:
+    loaders = list(_loaders(config, folder, first, threads or max(1, usable_cores() - 1)))
     return [EngineSeat(load(), make_engine=partial(asyncio.to_thread, load)) for load in loaders]
 
 
-def _loaders(config: VlmConfig, folder: Path, first: VlmRequest) -> Iterator[Callable[[], GenaiEngine]]:
-    """What loads each of the local engines, any number of times."""
+def _loaders(config: VlmConfig, folder: Path, first: VlmRequest, threads: int) -> Iterator[Callable[[], GenaiEngine]]:
+    """What loads each of the local engines, any number of times; those on the CPU share the threads."""
     devices = config.devices or (config.device,)
+    share = max(1, threads // max(1, devices.count("CPU")))
     for number, device in enumerate(devices):
         earlier = devices[:number].count(device)
         yield partial(
             GenaiEngine.load,
             folder,
             device=device,
-            threads=config.threads,
+            threads=config.threads or share,
             max_batch_size=config.max_batch_size,
             max_num_seqs=config.max_num_seqs,
             kv_tokens=config.kv_tokens,
