@@ -26,6 +26,7 @@ from orderacc.simulator.random_script import random_script
 from orderacc.testing import BlankSource, PerfectObserver, StagedEngine
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.prompt import format_answer
+from orderacc.vlm.seat import EnginePolicy
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +63,7 @@ def station(script=SCRIPT, *, source=None, book=None, station_id="counter", poli
 
 async def verdicts_of(stations, answer=lambda _: NOTHING, *, stop_after=None, grace=10.0):
     engine = StagedEngine(answer)
-    batcher = VlmBatcher(engine)
+    batcher = VlmBatcher(engine, policy=EnginePolicy(breaker_cooldown_sec=0.1))
     judge = OrderJudge(batcher, MENU, JudgeSettings((56, 56)), ModelVersions(vlm="staged"))
     given = []
 
