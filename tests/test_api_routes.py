@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import cv2
 import numpy as np
 import pytest
@@ -339,12 +340,13 @@ async def test_health_says_what_is_wrong_and_503_when_nothing_is_seen() -> None:
         await door.stage.show("front", 2)
         await door.stage.show("back", 2)
         await until(lambda: {str(one.phase) for one in door.stage.stations.health().values()} == {"running"})
-        health = await door.get("/health")
-        parts = health.json["components"]
-        loop = parts.pop("loop")["status"]  # of a machine that is too busy it is not well, and says so
+        with anyio.fail_after(30):  # the loop is not well while the machine is too busy, and well again after
+            while (health := await door.get("/health")).json["components"]["loop"]["status"] != "ok":
+                assert health.status == 200
+        assert (health.status, health.json["status"]) == (200, "ok")
         well = {"status": "ok", "reason": None}
-        assert parts == {"model": well, "station:front": well, "station:back": well}
-        assert (health.status, health.json["status"]) == (200, loop)
+        parts = ("model", "loop", "station:front", "station:back")
+        assert health.json["components"] == dict.fromkeys(parts, well)
         await door.ask("DELETE", "/v1/stations/back")
         door.stage.builder.camera("front").die = True
         capture = door.stage.stations._watched["front"].station.capture

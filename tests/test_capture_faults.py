@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import statistics
 import threading
 import time
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -111,15 +110,14 @@ class Scene:
     neighbour: Station
 
     def neighbour_unaffected(self, since: int) -> None:
-        """The neighbour never stumbled, and its frames from `since` on were about as old as before."""
+        """The neighbour never stumbled, and its frames from `since` on were no older than before."""
         health = self.neighbour.capture.health()
         assert (health.phase, health.restarts, health.stalls) == ("running", 0, 0)
-        ages = self.neighbour.ages
-        usual, meanwhile = statistics.median(ages[:since]), statistics.median(ages[since:])
-        print(f"neighbour's frame age: {usual * 1000:.0f} ms before, {meanwhile * 1000:.0f} ms during")
-        # The median: of so few frames the oldest tell of moments in which the machine stood still. The benchmark of 200
-        # faults measures those.
-        assert meanwhile < usual + 0.5
+        before, during = sorted(self.neighbour.ages[:since]), sorted(self.neighbour.ages[since:])
+        p99 = [each[min(len(each) - 1, round(len(each) * 0.99))] for each in (before, during)]
+        print(f"neighbour's frame age p99: {p99[0] * 1000:.0f} ms before, {p99[1] * 1000:.0f} ms during")
+        # What the machine is doing besides is not under test: only a fault that reaches over would cost this much.
+        assert p99[1] < p99[0] + 0.5
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
