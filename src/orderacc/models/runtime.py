@@ -71,6 +71,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def default_threads() -> int:
+    """Threads for a model that nobody gave a number: one for each core but one, which is left to the event loop."""
+    return max(1, usable_cores() - 1)
+
+
 def lacks_avx2() -> bool:
     """Whether the processor is known to lack AVX2, as small Intel ones before the N100 do.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orderacc.models.manifest import DEFAULT_VLM_VIEW
-from orderacc.models.runtime import usable_cores
+from orderacc.models.runtime import default_threads
 from orderacc.models.store import ModelStore, check_menu
 from orderacc.vlm.batcher import VlmBatcher
 from orderacc.vlm.engine import VlmRequest
@@ -115,7 +115,7 @@ def make_batcher(config: VlmConfig, seats: list[EngineSeat]) -> VlmBatcher:
 
 
 def _local_seats(config: VlmConfig, folder: Path, first: VlmRequest, threads: int | None = None) -> list[EngineSeat]:
-    loaders = list(_loaders(config, folder, first, threads or max(1, usable_cores() - 1)))
+    loaders = list(_loaders(config, folder, first, threads or default_threads()))
     return [EngineSeat(load(), make_engine=partial(asyncio.to_thread, load)) for load in loaders]
 
 

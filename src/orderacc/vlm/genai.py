@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from orderacc.errors import EngineError, ModelError
-from orderacc.models.runtime import choose_device, usable_cores
+from orderacc.models.runtime import choose_device, default_threads
 from orderacc.vlm.engine_thread import EngineThread
 from orderacc.vlm.genai_pipeline import GenaiPipeline
 from orderacc.vlm.genai_settings import (
@@ -85,7 +85,7 @@ class GenaiEngine:
         """
         settings = PipelineSettings(
             device=choose_device(device),
-            threads=max(1, usable_cores() - 1 if threads is None else threads),
+            threads=default_threads() if threads is None else max(1, threads),
             max_batch_size=max_batch_size,
             max_num_seqs=max_num_seqs,
             kv_tokens=kv_tokens,

@@ -144,7 +144,7 @@ class GenaiPipeline:
             self._native = None
             reason = last_line(error)
             if self._settings.device == "CPU" and lacks_avx2():
-                reason += "; this processor lacks AVX2, which it needs: run it on a GPU, or name a server that has it"
+                reason += "; this processor lacks AVX2, which a model on the CPU needs: name a server that has it"
             raise ModelError(
                 f"model {self._folder} does not run on {self._settings.device}: {reason}", code="model_broken"
             ) from error
