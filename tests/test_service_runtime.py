@@ -1,10 +1,11 @@
-"""The models of one process: which of a detector's classes count as food."""
+"""The models of one process: which of a detector's classes count as food, and what they leave to the stations."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import anyio
+import cv2
 import pytest
 
 from orderacc.config import JudgingConfig
@@ -43,3 +44,10 @@ async def test_classes_that_no_menu_item_names_are_not_looked_at(items, food) ->
     finally:
         eyes.observer.close()
         await runtime.aclose()
+
+
+async def test_stations_are_not_looked_at_by_threads_of_opencv_besides_their_own() -> None:
+    cv2.setNumThreads(2)
+    runtime = await anyio.to_thread.run_sync(Runtime.load, NO_MODEL_HERE)
+    await runtime.aclose()
+    assert cv2.getNumThreads() == 1
