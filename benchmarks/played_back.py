@@ -97,16 +97,16 @@ def brighter(image, by):
     return np.where(image < 255 - by, image + np.uint8(by), image)
 
 
-def everything_seen(playback, names, first):
+def everything_seen(evidence, names, first):
     """By station, the evidence of every order, with pictures of its own.
 
     Args:
-        playback: What all stations saw.
+        evidence: What all stations saw.
         names: The stations.
         first: By how much the first station's pictures are brighter, the next one's by one more.
     """
     return {
-        name: [Own(name, first + place).evidence(evidence) for evidence in playback.evidence]
+        name: [Own(name, first + place).evidence(one) for one in evidence]
         for place, name in enumerate(names)
     }
 
