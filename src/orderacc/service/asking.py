@@ -3,15 +3,16 @@
 The model costs more than everything else together, so it is asked about one frame first, the one that shows most. The
 detector has looked at all of them and is the second witness:
 
-- An order is `accurate` by one answer when that answer is sure, and the boxes of no chosen frame speak of a piece more
-  or less than the answer does. Pieces no detector label covers have no second witness; they need a second answer.
+- One answer is enough when it is sure, and the boxes of no chosen frame speak of a piece more or less than the answer
+  does. Pieces no detector label covers have no second witness; they need a second answer.
 - Where several names share a detector label, boxes cannot tell them apart. So every such piece must lie where one lay
-  in a frame that was asked about: one look-alike may have been bagged before another came.
+  in a frame that was asked about: one look-alike may have been bagged before another came. And an order that is wrong
+  in such a piece on the counter needs a second answer: what was paid for speaks for the first one no more.
 - Everything else needs a second answer at least, and ends there when both answers and all boxes agree.
 - Whatever is then still in doubt gets all answers there are.
 
-Where the boxes already differ from what was paid for, the first two questions leave together: one answer would not do.
-The model is not told what was paid for; that decides only how many frames it is shown at once.
+Where the boxes say that one answer will not do, the first two questions leave together. The model is not told what was
+paid for; that decides only how many frames it is shown at once.
 
 A frame in which the detector counts the same and no cell of the picture has changed since one that is asked about adds
 nothing (the model said the same of all 8 such pairs in the first 16 orders of seed 905000). It is asked about last, if
@@ -116,23 +117,18 @@ def rounds(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) 
     return tuple(tuple(part) for part in parts if part)
 
 
-def one_may_do(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> bool:
-    """Whether one answer may be enough: the detector saw in the first frame, and nowhere more than, what was paid for.
+def all_there(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> bool:
+    """Whether the detector saw in the first frame, and nowhere more than, what was paid for.
 
     A name the menu does not have is the judge's business: it tells nothing here.
     """
-    shown = _most_shown(sequence, menu)
-    if not sequence or _of_menu(pieces(sequence[0]), menu) != shown:
-        return False
-    paid = Counter[str]()
-    for item in expected:
-        known = menu.find(item.name)
-        if known is None:
-            return True
-        if known.group is None:
-            return False
-        paid[known.group] += item.quantity
-    return paid == shown
+    return _told_apart(sequence, expected, menu) == set()
+
+
+def one_may_do(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> bool:
+    """Whether one answer may be enough: the first frame shows all there is, and boxes can tell what is wrong."""
+    differing = _told_apart(sequence, expected, menu)
+    return differing is not None and _boxes_tell(differing, sequence, menu)
 
 
 def says_enough(
@@ -147,7 +143,9 @@ def says_enough(
         menu: Says which detector label covers which item.
         asked: The frames the answers are about.
     """
-    if verdict.status == "unsure" or (verdict.status != "accurate" and len(asked) < 2) or verdict.confidence < SURE:
+    if verdict.status == "unsure" or verdict.confidence < SURE:
+        return False
+    if len(asked) < 2 and not _boxes_tell({menu.group_of(name) for name in _wrong_names(verdict)}, frames, menu):
         return False
     said = Counter[str]()
     for line in seen:
@@ -173,6 +171,39 @@ def frames_affordable(pressure: float) -> int | None:
     if pressure >= one:
         return 1
     return 2 if pressure >= two else None
+
+
+def _told_apart(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> set[str] | None:
+    """Labels of which the first frame shows another number than was paid for.
+
+    Returns:
+        None if the first frame does not show all that any shows, or no label covers something that was paid for.
+    """
+    shown = _most_shown(sequence, menu)
+    if not sequence or _of_menu(pieces(sequence[0]), menu) != shown:
+        return None
+    paid = Counter[str]()
+    for item in expected:
+        known = menu.find(item.name)
+        if known is None:
+            return set()
+        if known.group is None:
+            return None
+        paid[known.group] += item.quantity
+    return {label for label in paid | shown if paid[label] != shown[label]}
+
+
+def _boxes_tell(labels: Collection[str | None], frames: Sequence[Candidate], menu: Menu) -> bool:
+    """Whether boxes tell what is wrong: each label is that of one name, or no piece of it was seen, but some other."""
+    shown, names = _most_shown(frames, menu), Counter(item.group for item in menu.items)
+    return not labels or (
+        bool(shown) and all(label is not None and (names[label] == 1 or not shown[label]) for label in labels)
+    )
+
+
+def _wrong_names(verdict: Verdict) -> set[str]:
+    counts = {line.name for line in verdict.quantity_mismatch}
+    return counts.union(item.name for item in (*verdict.missing, *verdict.extra))
 
 
 def _looks_like(one: Candidate, other: Candidate) -> bool:

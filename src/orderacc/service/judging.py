@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from orderacc.domain.packing import packed
 from orderacc.domain.verdicts import FrameRef, Verdict
 from orderacc.errors import OrdersError
-from orderacc.service.asking import DEFAULT_POLICY, HOLD_BACK, asking_order, frames_affordable, one_may_do
+from orderacc.service.asking import DEFAULT_POLICY, HOLD_BACK, all_there, asking_order, frames_affordable
 from orderacc.service.hearing import Hearing
 from orderacc.service.moments import wall_time
 from orderacc.service.questions import EarlyAnswers, Questions
@@ -201,7 +201,7 @@ class OrderJudge:
         order = packed(order, self._menu)
         sequence = asking_order(evidence.frames)
         if not outlook.gone:
-            if not one_may_do(sequence, order.items, self._menu):
+            if not all_there(sequence, order.items, self._menu):
                 return
             sequence = sequence[:1]
 
