@@ -105,10 +105,7 @@ def everything_seen(evidence, names, first):
         names: The stations.
         first: By how much the first station's pictures are brighter, the next one's by one more.
     """
-    return {
-        name: [Own(name, first + place).evidence(one) for one in evidence]
-        for place, name in enumerate(names)
-    }
+    return {name: [Own(name, first + place).evidence(one) for one in evidence] for place, name in enumerate(names)}
 
 
 async def judge_all_at_once(runtime, stations, seen, sink):

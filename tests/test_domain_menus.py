@@ -41,6 +41,16 @@ def test_items_that_cannot_be_told_apart_are_refused(items):
         Menu(items)
 
 
+def test_a_group_the_detector_has_no_label_for_covers_nothing_but_still_joins_look_alikes():
+    fries = [MenuItem(f"{size} Fries", group="fries") for size in ("Small", "Large")]
+    menu = Menu((MenuItem("Burger", group="burger"), *fries, MenuItem("Toy")))
+    assert menu.covered_by({"burger", "fries"}) == menu
+    seen = menu.covered_by({"burger"})
+    assert [seen.group_of(name) for name in menu.names] == ["burger", None, None, None]
+    assert seen.look_alike("Small Fries", "Large Fries")
+    assert not seen.look_alike("Small Fries", "Toy")
+
+
 def test_menus_are_equal_by_their_items_and_serve_as_keys():
     assert {Menu((MenuItem("A"),)): 1}[Menu((MenuItem("A"),))] == 1
     assert Menu((MenuItem("A"),)) != Menu((MenuItem("B"),))

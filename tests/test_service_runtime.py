@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import anyio
 import cv2
@@ -10,8 +11,11 @@ import pytest
 
 from orderacc.config import JudgingConfig
 from orderacc.domain.detections import NOT_ITEMS
+from orderacc.domain.evidence import Candidate, Evidence
 from orderacc.domain.frames import Frame
 from orderacc.domain.menus import Menu
+from orderacc.domain.orders import Item
+from orderacc.orders import FixedOrders
 from orderacc.service.runtime import Runtime
 from orderacc.simulator.menu import DEMO_ITEMS
 from orderacc.simulator.samples import sample
@@ -24,6 +28,7 @@ NO_MODEL_HERE = JudgingConfig.model_validate(
 COUNTERS = range(910_000, 910_006)
 UNGROUPED = tuple(replace(item, group=None) for item in DEMO_ITEMS)
 ONLY_BURGERS = (DEMO_ITEMS[0], *UNGROUPED[1:])
+CHIPS = tuple(replace(item, group="chips") if item.group == "fries" else item for item in DEMO_ITEMS)
 ELSEWHERE = (replace(DEMO_ITEMS[0], group="class of another detector"), *UNGROUPED[1:])
 
 
@@ -51,3 +56,21 @@ async def test_stations_are_not_looked_at_by_threads_of_opencv_besides_their_own
     runtime = await anyio.to_thread.run_sync(Runtime.load, NO_MODEL_HERE)
     await runtime.aclose()
     assert cv2.getNumThreads() == 1
+
+
+async def test_what_the_detector_has_no_class_for_is_not_missing_because_no_box_shows_it() -> None:
+    runtime = await anyio.to_thread.run_sync(Runtime.load, JudgingConfig(), Menu(CHIPS))
+    image = sample(910_003).image  # a taco and nothing else to eat
+    pictures = (image, cv2.GaussianBlur(image, (3, 3), 0))
+    frames = [
+        Candidate(Frame("a", index, index / 10, picture), runtime.detector.detect_now(picture), 1.0)
+        for index, picture in enumerate(pictures)
+    ]
+    evidence = Evidence("a-1", "a", "7", None, tuple(frames), 0, 10, "empty")
+    async with anyio.create_task_group() as group:
+        await group.start(runtime.batcher.run)
+        orders = FixedOrders({"7": [Item("Taco"), Item("Large Fries")]})
+        verdict = await runtime.judge.judge(evidence, orders, datetime(1970, 1, 1, tzinfo=UTC), 0.0)
+        group.cancel_scope.cancel()
+    await runtime.aclose()
+    assert (verdict.status, verdict.vlm_calls) == ("inaccurate", 2)

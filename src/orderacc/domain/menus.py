@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from orderacc.domain.orders import Item
@@ -196,6 +196,21 @@ class Menu:
         """The detector label that covers an item, or None when there is none or the name is not on the menu."""
         item = self.find(name)
         return item.group if item else None
+
+    def covered_by(self, labels: Collection[str]) -> Self:
+        """The menu as a detector knows it: a group it has no label for covers nothing, but still joins look-alikes.
+
+        Args:
+            labels: The detector's.
+        """
+        items = []
+        for item in self.items:
+            if item.group is None or item.group in labels:
+                items.append(item)
+                continue
+            others = (other.name for other in self.items if other.group == item.group and other is not item)
+            items.append(replace(item, group=None, look_alikes=tuple(dict.fromkeys((*item.look_alikes, *others)))))
+        return replace(self, items=tuple(items))
 
     def look_alike(self, one: str, other: str) -> bool:
         """Whether two items are easily taken for each other: one detector label covers both, or the menu says so."""

@@ -87,6 +87,7 @@ class Runtime:
             device=config.models.device,
             threads=detector_threads,
         )
+        menu = menu.covered_by(detector.labels)  # else a piece it cannot see would count as one it did not see
         vlm = VlmSetup.load(config, menu, store, threads=max(1, cores - detector_threads))
         settings = JudgeSettings(
             view_size=vlm.view or DEFAULT_VLM_VIEW,
