@@ -149,7 +149,7 @@ async def test_a_frame_that_looks_like_another_takes_no_frames_place_under_press
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             await group.start(scene.batcher.run)
-            book = FixedOrders({"7": [Item("Burger")]})
+            book = FixedOrders({"7": [Item("Burger", 2)]})
             await judge.judge(evidence, book, EPOCH, 0.0, policy=AskPolicy(hurried=True), pressure=0.5)
             group.cancel_scope.cancel()
     assert sorted(scene.asked) == [0, 2]

@@ -3,16 +3,18 @@
 The model costs more than everything else together, so it is asked about one frame first, the one that shows most. The
 detector has looked at all of them and is the second witness:
 
-- One answer is enough when it is sure, and the boxes of no chosen frame speak of a piece more or less than the answer
-  does. Pieces no detector label covers have no second witness; they need a second answer.
+- One answer is enough when it is sure, its pieces are as many, label by label, as the most boxes that one chosen frame
+  shows, and they are what was paid for. Pieces no detector label covers have no second witness; they need a second
+  answer.
 - Where several names share a detector label, boxes cannot tell them apart. So every such piece must lie where one lay
-  in a frame that was asked about: one look-alike may have been bagged before another came. And an order that is wrong
-  in such a piece on the counter needs a second answer: what was paid for speaks for the first one no more.
+  in a frame that was asked about: one look-alike may have been bagged before another came.
+- One answer is enough as well for pieces too many, where each label concerned is that of one name: what model and boxes
+  both see is there. What both do not see may yet be in another frame, so a missing piece needs a second answer.
 - Everything else needs a second answer at least, and ends there when both answers and all boxes agree.
 - Whatever is then still in doubt gets all answers there are.
 
-Where the boxes say that one answer will not do, the first two questions leave together. The model is not told what was
-paid for; that decides only how many frames it is shown at once.
+Where it can be foreseen that one answer will not do, the first two questions leave together. The model is not told what
+was paid for; that decides only how many frames it is shown, and when.
 
 A frame in which the detector counts the same and no cell of the picture has changed since one that is asked about adds
 nothing (the model said the same of all 8 such pairs in the first 16 orders of seed 905000). It is asked about last, if
@@ -120,15 +122,22 @@ def rounds(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) 
 def all_there(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> bool:
     """Whether the detector saw in the first frame, and nowhere more than, what was paid for.
 
-    A name the menu does not have is the judge's business: it tells nothing here.
+    Where a name is not on the menu nothing can be told: then it counts as there.
     """
-    return _told_apart(sequence, expected, menu) == set()
+    counts = _paid_and_shown(sequence, expected, menu)
+    return counts is not None and counts[0] == counts[1]
 
 
 def one_may_do(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> bool:
-    """Whether one answer may be enough: the first frame shows all there is, and boxes can tell what is wrong."""
-    differing = _told_apart(sequence, expected, menu)
-    return differing is not None and _boxes_tell(differing, sequence, menu)
+    """Whether one answer may be enough: the first frame shows what was paid for, and no look-alikes besides.
+
+    Where a name is not on the menu nothing can be told: then it may.
+    """
+    counts = _paid_and_shown(sequence, expected, menu)
+    if counts is None:
+        return False
+    paid, shown = counts
+    return paid <= shown and all(_names_of(label, menu) == 1 for label in shown - paid)
 
 
 def says_enough(
@@ -145,7 +154,7 @@ def says_enough(
     """
     if verdict.status == "unsure" or verdict.confidence < SURE:
         return False
-    if len(asked) < 2 and not _boxes_tell({menu.group_of(name) for name in _wrong_names(verdict)}, frames, menu):
+    if len(asked) < 2 and not _only_too_many(verdict, menu):
         return False
     said = Counter[str]()
     for line in seen:
@@ -173,8 +182,10 @@ def frames_affordable(pressure: float) -> int | None:
     return 2 if pressure >= two else None
 
 
-def _told_apart(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> set[str] | None:
-    """Labels of which the first frame shows another number than was paid for.
+def _paid_and_shown(
+    sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu
+) -> tuple[Counter[str], Counter[str]] | None:
+    """By label, how many pieces were paid for and how many the first frame shows; the same where a name is unknown.
 
     Returns:
         None if the first frame does not show all that any shows, or no label covers something that was paid for.
@@ -182,28 +193,29 @@ def _told_apart(sequence: Sequence[Candidate], expected: Iterable[Item], menu: M
     shown = _most_shown(sequence, menu)
     if not sequence or _of_menu(pieces(sequence[0]), menu) != shown:
         return None
-    paid = Counter[str]()
+    paid, unknown = Counter[str](), False
     for item in expected:
         known = menu.find(item.name)
         if known is None:
-            return set()
-        if known.group is None:
+            unknown = True
+        elif known.group is None:
             return None
-        paid[known.group] += item.quantity
-    return {label for label in paid | shown if paid[label] != shown[label]}
+        else:
+            paid[known.group] += item.quantity
+    return (shown if unknown else paid), shown
 
 
-def _boxes_tell(labels: Collection[str | None], frames: Sequence[Candidate], menu: Menu) -> bool:
-    """Whether boxes tell what is wrong: each label is that of one name, or no piece of it was seen, but some other."""
-    shown, names = _most_shown(frames, menu), Counter(item.group for item in menu.items)
-    return not labels or (
-        bool(shown) and all(label is not None and (names[label] == 1 or not shown[label]) for label in labels)
-    )
+def _only_too_many(verdict: Verdict, menu: Menu) -> bool:
+    """Whether nothing is wrong but pieces too many, each of which its detector label tells from all others."""
+    if verdict.missing or any(line.seen < line.expected for line in verdict.quantity_mismatch):
+        return False
+    names = [item.name for item in verdict.extra] + [line.name for line in verdict.quantity_mismatch]
+    return all(_names_of(menu.group_of(name), menu) == 1 for name in names)
 
 
-def _wrong_names(verdict: Verdict) -> set[str]:
-    counts = {line.name for line in verdict.quantity_mismatch}
-    return counts.union(item.name for item in (*verdict.missing, *verdict.extra))
+def _names_of(label: str | None, menu: Menu) -> int:
+    """How many names of the menu share a label; none share what is no label."""
+    return 0 if label is None else sum(item.group == label for item in menu.items)
 
 
 def _looks_like(one: Candidate, other: Candidate) -> bool:

@@ -16,10 +16,11 @@ from orderacc.validation import FrameAnswer, fuse, judge, pairs_in_doubt, with_s
 from orderacc.vlm.answer import read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from orderacc.domain.detections import Box
     from orderacc.domain.evidence import Candidate
+    from orderacc.domain.frames import Frame
     from orderacc.domain.menus import Menu
     from orderacc.domain.orders import Item
     from orderacc.domain.verdicts import SeenItem, Verdict
@@ -93,6 +94,7 @@ class Hearing:
         sequence: Sequence[Candidate],
         *,
         adaptive: bool,
+        known: Collection[Frame] = (),
     ) -> None:
         """Ask about frames.
 
@@ -100,10 +102,14 @@ class Hearing:
             ask: Asks about some at once; gives None for those the model failed on.
             sequence: The frames that may be asked about, in order.
             adaptive: Whether to stop as soon as it is enough; else all that differ are asked about at once.
+            known: Frames whose answers are there; all of them are heard before it can be enough.
         """
-        different = different_ones(sequence)
-        parts = list(rounds(different, self._expected, self._menu)) if adaptive else [different]
-        parts.extend((one,) for one in sequence if one not in different)
+        heard = tuple(one for one in sequence if one.frame in known)
+        fresh = [one for one in sequence if one.frame not in known]
+        different = different_ones(fresh)
+        parts = [heard] if heard else []
+        parts.extend(rounds(different, self._expected, self._menu) if adaptive else [different])
+        parts.extend((one,) for one in fresh if one not in different)
         while parts:
             # Without an answer it can never be enough: what is left is asked about at once, not round by round.
             part, parts = (tuple(chain(*parts)), []) if self.failed else (parts[0], parts[1:])

@@ -260,7 +260,7 @@ class OrderJudge:
             return [heard.answers.get(one.frame) for one in part]
 
         hearing = self._hearing(evidence, order)
-        await hearing.hear(ask, allowed, adaptive=policy.adaptive)
+        await hearing.hear(ask, allowed, adaptive=policy.adaptive, known=tuple(heard.answers))
         verdict = hearing.verdict
         if verdict is None:
             return undetermined("engine_failed", expected=order.items)
