@@ -221,16 +221,16 @@ def test_the_whole_daemon_against_the_bare_model(runtime, playback, tmp_path, wa
 
     with loaded_things_spared():  # as the daemon does
         benchmark.pedantic(anyio.run, args=(measure,), rounds=1, iterations=1)
-    print(f"\n{way}: {len(verdicts)} orders, {len(asked)} questions at {STATIONS} stations")
-    size = min(SIZES, key=lambda size: statistics.mean(bare_model[size][0] for _, bare_model in rounds))
+    print(f"\n{way}: {len(rounds)} rounds of {STATIONS * ORDERS_A_ROUND} orders at {STATIONS} stations")
     best = {}
     for which, name in enumerate(("CPU", "wall")):
-        each = {size: statistics.mean(bare_model[size][which] for _, bare_model in rounds) for size in SIZES}
-        print(f"bare, {name} seconds by batch size: " + ", ".join(f"{size}: {took:.2f}" for size, took in each.items()))
+        took = {size: statistics.mean(bare_model[size][which] for _, bare_model in rounds) for size in SIZES}
+        size = min(took, key=lambda size: took[size])
         ratios = [bare_model[size][which] / whole[which] for whole, bare_model in rounds]
         best[name] = statistics.median(ratios)
+        minute = 60 * STATIONS * ORDERS_A_ROUND / statistics.mean(whole[which] for whole, _ in rounds)
+        print(f"bare, {name} seconds by batch size: " + ", ".join(f"{size}: {each:.2f}" for size, each in took.items()))
         each_round = " ".join(f"{ratio:.3f}" for ratio in ratios)
-        minute = 60 * len(verdicts) / statistics.mean(whole[which] for whole, _ in rounds)
         print(f"by {name}: {minute:6.0f} orders a minute; of batches of {size}: {best[name]:.3f} ({each_round})")
     assert len(verdicts) == STATIONS * ORDERS_A_ROUND
     assert not any(verdict.status == "undetermined" for verdict in verdicts)

@@ -288,9 +288,9 @@ async def test_an_item_without_a_second_witness_is_asked_about_twice():
 
 
 @pytest.mark.anyio
-async def test_a_name_only_the_pos_uses_is_no_reason_to_ask_more():
-    counter = Scene({"Burger": 1}, {"Burger": 1})
-    verdict = await counter.judge({"Burgers": 1})
+@pytest.mark.parametrize(("name", "of_pos"), [("Burger", "Burgers"), ("Large Fries", "Fries Large")])
+async def test_a_name_only_the_pos_uses_is_no_reason_to_ask_more(name, of_pos):
+    verdict = await Scene({name: 1}, {name: 1}).judge({of_pos: 1})
     assert (verdict.status, verdict.vlm_calls) == ("accurate", 1)
 
 
