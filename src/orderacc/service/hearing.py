@@ -107,8 +107,8 @@ class Hearing:
         heard = tuple(one for one in sequence if one.frame in known)
         fresh = [one for one in sequence if one.frame not in known]
         different = different_ones(fresh)
-        parts = [heard] if heard else []
-        parts.extend(rounds(different, self._expected, self._menu) if adaptive else [different])
+        first = rounds(different, self._expected, self._menu) if adaptive else (different,)
+        parts = [part for part in (heard, *first) if part]
         parts.extend((one,) for one in fresh if one not in different)
         while parts:
             # Without an answer it can never be enough: what is left is asked about at once, not round by round.
