@@ -295,6 +295,13 @@ async def test_a_name_only_the_pos_uses_is_no_reason_to_ask_more(name, of_pos):
 
 
 @pytest.mark.anyio
+async def test_a_misspelt_name_is_no_reason_to_ask_more():
+    verdict = await Scene({"Cola": 1}, {"Cola": 1}).judge({"Colla": 1})
+    assert (verdict.status, verdict.vlm_calls) == ("accurate", 1)
+    assert verdict.confidence == pytest.approx(8 / 9)
+
+
+@pytest.mark.anyio
 async def test_an_answer_the_model_itself_doubts_is_not_enough():
     class Doubting(StagedEngine):
         async def generate(self, requests):

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from orderacc.domain.verdicts import SeenItem, Verdict
 
 SURE: Final = 0.9
-"""Confidence, of the verdict and of every line, from which no further answer is asked for."""
+"""Confidence of every line seen from which no further answer is asked for. How well the order's names match the menu's is
+no part of it, for answers do not change that."""
 
 PRESSED: Final = (0.5, 0.75, 1.0)
 """Pressure on the queue from which an order gets at most 2, 1 and 0 answers more."""
@@ -152,7 +153,7 @@ def says_enough(
         menu: Says which detector label covers which item.
         asked: The frames the answers are about.
     """
-    if verdict.status == "unsure" or verdict.confidence < SURE:
+    if verdict.status == "unsure":
         return False
     if len(asked) < 2 and not _only_too_many(verdict, menu):
         return False
