@@ -167,6 +167,7 @@ def test_batches_against_one_at_a_time(engines, threads, question, benchmark):
     assert statistics.median(a[0] / b[0] for b, a in figures["demo", 8]) > 1.25
 
 
+@pytest.mark.usefixtures("as_in_the_daemon")
 @pytest.mark.parametrize("way", ["three frames", "adaptive"])
 def test_the_whole_daemon_against_the_bare_model(runtime, playback, tmp_path, way, benchmark):
     """Eight stations whose orders end all at once, and the very questions they ask put to the runtime directly."""

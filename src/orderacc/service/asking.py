@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from orderacc.domain.verdicts import SeenItem, Verdict
 
 SURE: Final = 0.9
-"""Confidence of every line seen from which no further answer is asked for. How well the order's names match the menu's is
-no part of it, for answers do not change that."""
+"""Confidence of every line seen from which no further answer is asked for. How well the order's names match the menu's
+is no part of it, for answers do not change that."""
 
 PRESSED: Final = (0.5, 0.75, 1.0)
 """Pressure on the queue from which an order gets at most 2, 1 and 0 answers more."""
@@ -100,11 +100,12 @@ def different_ones(sequence: Sequence[Candidate]) -> tuple[Candidate, ...]:
     Args:
         sequence: As they are to be asked about.
     """
-    different: list[Candidate] = []
+    different: list[tuple[Candidate, Counter[str]]] = []
     for one in sequence:
-        if not any(_looks_like(before, one) for before in different):
-            different.append(one)
-    return tuple(different)
+        shown = pieces(one)
+        if not any(shown == others and _unchanged(before, one) for before, others in different):
+            different.append((one, shown))
+    return tuple(one for one, _ in different)
 
 
 def rounds(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> tuple[tuple[Candidate, ...], ...]:
@@ -219,10 +220,9 @@ def _names_of(label: str | None, menu: Menu) -> int:
     return 0 if label is None else sum(item.group == label for item in menu.items)
 
 
-def _looks_like(one: Candidate, other: Candidate) -> bool:
-    if one.look is None or other.look is None or pieces(one) != pieces(other):
-        return False
-    return change_between(one.look, other.look) == 0
+def _unchanged(one: Candidate, other: Candidate) -> bool:
+    """Whether no cell of the picture differs, as far as is known."""
+    return one.look is not None and other.look is not None and change_between(one.look, other.look) == 0
 
 
 def _other_look_alikes(frames: Iterable[Candidate], menu: Menu, asked: Collection[Candidate]) -> bool:

@@ -81,8 +81,9 @@ class Hearing:
         """The verdict by the answers so far, with what they cost; None when none could be understood."""
         if self._verdict is None:
             return None
+        places = {self._frames.index(one): look for one, look in self._looks.items()}
         return replace(
-            self._verdict,
+            with_sightings(self._verdict, places, self._menu),
             vlm_calls=len(self._answers),
             visual_tokens=sum(answer.visual_tokens for answer in self._answers),
             timings=Timings(queue=self._queue_ms, vlm=self._engine_ms, validation=self._judging_ms),
@@ -149,8 +150,7 @@ class Hearing:
         if self._semantics is not None and self._strategy != "exact" and doubtful:
             self._opinions.update(await self._semantics.opinions(doubtful))
             verdict = await self._compared(seen)
-        places = {self._frames.index(one): look for one, look in self._looks.items()}
-        self._verdict = with_sightings(verdict, places, self._menu)
+        self._verdict = verdict
         self.enough = (
             not self.failed
             and all(look.complete and look.sure_of_words == 1 for look in self._looks.values())

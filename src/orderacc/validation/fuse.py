@@ -132,10 +132,11 @@ def fuse(answers: Sequence[FrameAnswer], menu: Menu | None = None) -> tuple[Seen
     spelling = _spellings(answers, menu)
     counts = [_count(answer, spelling) for answer in answers]
     second_witness = any(answer.detected for answer in answers)
+    said = set[str]().union(*counts)
+    boxed = {label for answer in answers for label, boxes in answer.detected.items() if boxes}
     fused: dict[str, SeenItem] = {}
-    for label, names in _groups(counts, menu):
-        boxed = label is not None and any(answer.detected.get(label) for answer in answers)
-        if not boxed and all(count.keys().isdisjoint(names) for count in counts):
+    for label, names in _groups(said, menu):
+        if label not in boxed and said.isdisjoint(names):
             continue
         knows = label is not None and second_witness
         views = [
@@ -175,7 +176,7 @@ def _count(answer: FrameAnswer, spelling: Mapping[str, str]) -> Counter[str]:
     return count
 
 
-def _groups(counts: Sequence[Counter[str]], menu: Menu | None) -> Iterator[tuple[str | None, tuple[str, ...]]]:
+def _groups(said: set[str], menu: Menu | None) -> Iterator[tuple[str | None, tuple[str, ...]]]:
     """Each group's detector label and its names: the menu's groups, then every other name said, alone."""
     members: dict[str, list[str]] = {}
     for item in menu.items if menu else ():
@@ -184,7 +185,7 @@ def _groups(counts: Sequence[Counter[str]], menu: Menu | None) -> Iterator[tuple
     grouped = {name for names in members.values() for name in names}
     for label, names in members.items():
         yield label, tuple(names)
-    for name in sorted({name for count in counts for name in count} - grouped):
+    for name in sorted(said - grouped):
         yield None, (name,)
 
 
