@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,11 @@ def read_answer(text: str) -> ParsedAnswer:
     if len(text) > MAX_CHARS:
         # A line that the cut goes through would be half a name.
         text = text[:MAX_CHARS].rpartition("\n")[0] or text[:MAX_CHARS]
+    return _read(text)
+
+
+@lru_cache(maxsize=64)
+def _read(text: str) -> ParsedAnswer:
     text = _MANY_SIGNS.sub(_part_marks, text.rpartition(_END_OF_THOUGHT)[2])
     text = _SPECIAL_TOKEN.sub("\n", unicodedata.normalize("NFC", text))
     lines = read_json(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Sequence
@@ -75,7 +76,7 @@ class VlmBatcher:
         self._engines = tuple(SeatedEngine(seat, policy, self, rng) for seat in seats)
         self._room = WaitingRoom(queue_size)
         self._in_flight: dict[Ticket, SeatedEngine] = {}
-        self._news = anyio.Event()
+        self._news = asyncio.Event()
         self._counters = BatcherCounters()
         self._stopped = False
 
@@ -165,7 +166,7 @@ class VlmBatcher:
     def engine_changed(self) -> None:
         """See `Audience.engine_changed`."""
         self._news.set()
-        self._news = anyio.Event()
+        self._news = asyncio.Event()
 
     def engine_disappointed(self, error: EngineError) -> None:
         """See `Audience.engine_disappointed`: nobody waits for engines that do not come back."""

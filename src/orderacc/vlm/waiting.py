@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-
-import anyio
 
 from orderacc.vlm.engine import Priority
 from orderacc.vlm.fair_queue import FairQueue
@@ -36,7 +35,7 @@ class Ticket:
 
     request: VlmRequest
     came: float
-    settled: anyio.Event = field(default_factory=anyio.Event)
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
     answer: VlmAnswer | None = None
     error: EngineError | None = None
     place: Place[Ticket] | None = None
