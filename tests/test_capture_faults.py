@@ -116,19 +116,16 @@ class Scene:
     bystanders: Sequence[Path]
 
     def neighbour_unaffected(self, since: int) -> None:
-        """The neighbour never stumbled, and its frames from `since` on were no older than before.
-
-        But for what the machine is doing besides: where its host lets others run, another process is late as well.
-        """
+        """The neighbour never stumbled, and its frames from `since` on were no older than before."""
         health = self.neighbour.capture.health()
         assert (health.phase, health.restarts, health.stalls) == ("running", 0, 0)
         before, during = sorted(self.neighbour.ages[:since]), sorted(self.neighbour.ages[since:])
         p99 = [each[min(len(each) - 1, round(len(each) * 0.99))] for each in (before, during)]
         late = max(float(line) for log in self.bystanders for line in log.read_text().splitlines(keepends=True)[:-1])
         print(f"neighbour's frame age p99: {p99[0] * 1000:.0f} ms before, {p99[1] * 1000:.0f} ms during")
-        print(f"bystanders: {late * 1000:.0f} ms late at most")
-        # Only a fault that reaches over would cost this much more.
-        assert p99[1] < p99[0] + 0.25 + late
+        print(f"processes that only sleep: {late * 1000:.0f} ms late at most")  # as late, it was the machine
+        # What the machine is doing besides is not under test: only a fault that reaches over would cost this much.
+        assert p99[1] < p99[0] + 0.5
 
 
 BYSTANDER = """
