@@ -88,8 +88,10 @@ class Own:
         frame = candidate.frame
         if frame not in self._frames:
             image = brighter(frame.image, self._brighter)
-            self._frames[frame] = replace(frame, station_id=self._name, image=image)
-        return replace(candidate, frame=self._frames[frame])
+            own = replace(frame, station_id=self._name, image=image)
+            self._frames[frame] = own, brighter(candidate.half, self._brighter)
+        own, half = self._frames[frame]
+        return replace(candidate, frame=own, half=half)
 
 
 def brighter(image, by):

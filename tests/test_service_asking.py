@@ -28,7 +28,6 @@ from orderacc.service.asking import (
     asking_order,
     different_ones,
     frames_affordable,
-    pieces,
     rounds,
 )
 from orderacc.service.early import Outlook
@@ -128,8 +127,8 @@ def test_each_frame_once_and_each_adds_the_most(shown):
     assert sorted(one.frame.index for one in order) == list(range(len(frames)))
     covered = Counter[str]()
     for place, chosen in enumerate(order):
-        best = max((covered | pieces(other)).total() for other in order[place:])
-        covered |= pieces(chosen)
+        best = max((covered | other.pieces).total() for other in order[place:])
+        covered |= chosen.pieces
         assert covered.total() == best
 
 

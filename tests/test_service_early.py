@@ -176,10 +176,10 @@ class HeldScissors(ViewRules):
         object.__setattr__(self, "asked_for", threading.Event())
         object.__setattr__(self, "free", threading.Event())
 
-    def cut(self, image, boxes):
+    def cut(self, image, boxes, half=None):
         self.asked_for.set()
         assert self.free.wait(30)
-        return super().cut(image, boxes)
+        return super().cut(image, boxes, half)
 
 
 class HeldEngine(StagedEngine):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+from orderacc.domain.detections import NOT_ITEMS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from orderacc.domain.detections import Detection
-    from orderacc.domain.frames import Frame
+    from orderacc.domain.frames import Frame, Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +30,7 @@ class CounterLook:
     level: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Candidate:
     """A frame that may become evidence.
 
@@ -35,12 +39,19 @@ class Candidate:
         detections: What the detector saw in it.
         score: How well it shows the items, higher is better.
         look: What the whole frame looks like; None where nobody has looked.
+        half: The frame at half its size, BGR uint8 [H // 2, W // 2, 3]; None where nobody has made it.
     """
 
     frame: Frame
     detections: tuple[Detection, ...]
     score: float
     look: CounterLook | None = None
+    half: Image | None = None
+
+    @cached_property
+    def pieces(self) -> Counter[str]:
+        """How many pieces of each item label the detector saw."""
+        return Counter(found.label for found in self.detections if found.label not in NOT_ITEMS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

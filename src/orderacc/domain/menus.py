@@ -112,6 +112,7 @@ class Menu:
         synonyms: Groups of words or phrases that mean the same here, each group's own word first: `("fries", "chips")`
             lets `large chips` be found as `large fries`. They count only for names that are not on the menu as they
             stand.
+        groups: By detector label, the names of the items it covers, in menu order.
 
     Raises:
         ValueError: If a name is blank, two items have the same name, a word is in two groups of synonyms, or an item
@@ -120,6 +121,7 @@ class Menu:
 
     items: tuple[MenuItem, ...]
     synonyms: tuple[tuple[str, ...], ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
     _found: Mapping[str, MenuItem] = field(init=False, repr=False, compare=False)
     _hash: int = field(init=False, repr=False, compare=False)
     _own_words: Mapping[str, str] = field(init=False, repr=False, compare=False)
@@ -134,6 +136,7 @@ class Menu:
         object.__setattr__(self, "_foreign", re.compile(pattern, re.IGNORECASE) if own_words else None)
         object.__setattr__(self, "_has_combos", any(item.contains for item in self.items))
         object.__setattr__(self, "_found", _index(self))
+        object.__setattr__(self, "groups", _groups(self.items))
         object.__setattr__(self, "_hash", hash((self.items, self.synonyms)))
         for item in self.items:
             check_contents(item, self.find)
@@ -290,6 +293,14 @@ def _own_words(synonyms: tuple[tuple[str, ...], ...]) -> Iterator[tuple[str, str
                 raise ValueError(f"{word!r} is in the menu's synonyms twice")
             met.add(key)
         yield from ((word.casefold(), group[0]) for word in group[1:])
+
+
+def _groups(items: Iterable[MenuItem]) -> dict[str, tuple[str, ...]]:
+    groups: dict[str, tuple[str, ...]] = {}
+    for item in items:
+        if item.group:
+            groups[item.group] = (*groups.get(item.group, ()), item.name)
+    return groups
 
 
 def _index(menu: Menu) -> dict[str, MenuItem]:

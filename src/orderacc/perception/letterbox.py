@@ -88,8 +88,21 @@ def shrink(image: Image, size: tuple[int, int]) -> Image:
         uint8 [height, width, C].
     """
     while image.shape[1] >= 2 * size[0] and image.shape[0] >= 2 * size[1]:
-        halved = (image.shape[1] // 2, image.shape[0] // 2)
-        image = cv2.resize(image[: halved[1] * 2, : halved[0] * 2], halved, interpolation=cv2.INTER_AREA)
+        image = halve(image)
     if (image.shape[1], image.shape[0]) != size:
         image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(image)
+
+
+def halve(image: Image) -> Image:
+    """Every four pixels averaged to one.
+
+    Args:
+        image: uint8 [H, W, C], at least 2 x 2 pixels.
+
+    Returns:
+        uint8 [H // 2, W // 2, C].
+    """
+    width, height = image.shape[1] // 2, image.shape[0] // 2
+    halved: Image = cv2.resize(image[: height * 2, : width * 2], (width, height), interpolation=cv2.INTER_AREA)
+    return halved

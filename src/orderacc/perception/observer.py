@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from orderacc.domain.detections import BAG, HAND, NOT_ITEMS, SLIP
 from orderacc.domain.evidence import Candidate
 from orderacc.perception.appearance import change_between, likeness, look_at_counter, look_at_slip
+from orderacc.perception.letterbox import halve
 from orderacc.perception.paper import rectify
 from orderacc.perception.quality import score_candidate
 from orderacc.perception.reading_policy import ReadingPolicy
@@ -89,7 +90,8 @@ class Observer:
         look = look_at_slip(frame.image, slip.box) if slip else None
         alike = look is not None and self._read_look is not None and likeness(self._read_look, look) >= SAME_LOOK
         reading = self._read(frame, detections, slip, look, alike=alike)
-        counter = look_at_counter(frame.image)
+        half = halve(frame.image)
+        counter = look_at_counter(half)
         change = change_between(self._counter, counter) if self._counter else 0.0
         self._counter = counter
         observation = Observation(
@@ -102,7 +104,7 @@ class Observer:
             change=change,
         )
         score = score_candidate(frame.image, detections) * (MOVING_WEIGHT if change > MOVING else 1.0)
-        return observation, Candidate(frame, detections, score, counter)
+        return observation, Candidate(frame, detections, score, counter, half)
 
     def close(self) -> None:
         """Let the thread end once it has finished its frame."""

@@ -27,7 +27,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orderacc.domain.detections import NOT_ITEMS
 from orderacc.perception.appearance import change_between
 from orderacc.validation.fuse import SAME_PLACE
 
@@ -68,11 +67,6 @@ class AskPolicy:
 DEFAULT_POLICY: Final = AskPolicy()
 
 
-def pieces(candidate: Candidate) -> Counter[str]:
-    """How many pieces of each item label the detector saw in a frame."""
-    return Counter(found.label for found in candidate.detections if found.label not in NOT_ITEMS)
-
-
 def asking_order(frames: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """The frames, each followed by the one that adds most to those before.
 
@@ -82,14 +76,13 @@ def asking_order(frames: Sequence[Candidate]) -> tuple[Candidate, ...]:
     Returns:
         All of them; first the one that shows most pieces of what any of them shows, last those that look like another.
     """
-    shown = [pieces(frame) for frame in frames]
-    left, covered = list(range(len(frames))), Counter[str]()
+    left, covered = list(frames), Counter[str]()
     out: list[Candidate] = []
     while left:
-        best = max(left, key=lambda one: ((covered | shown[one]).total(), shown[one].total(), frames[one].score, -one))
+        best = max(left, key=lambda one: ((covered | one.pieces).total(), one.pieces.total(), one.score))
         left.remove(best)
-        covered |= shown[best]
-        out.append(frames[best])
+        covered |= best.pieces
+        out.append(best)
     different = different_ones(out)
     return (*different, *(one for one in out if one not in different))
 
@@ -100,12 +93,11 @@ def different_ones(sequence: Sequence[Candidate]) -> tuple[Candidate, ...]:
     Args:
         sequence: As they are to be asked about.
     """
-    different: list[tuple[Candidate, Counter[str]]] = []
+    different: list[Candidate] = []
     for one in sequence:
-        shown = pieces(one)
-        if not any(shown == others and _unchanged(before, one) for before, others in different):
-            different.append((one, shown))
-    return tuple(one for one, _ in different)
+        if not any(one.pieces == other.pieces and _unchanged(other, one) for other in different):
+            different.append(one)
+    return tuple(different)
 
 
 def rounds(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> tuple[tuple[Candidate, ...], ...]:
@@ -193,7 +185,7 @@ def _paid_and_shown(
         None if the first frame does not show all that any shows, or no label covers something that was paid for.
     """
     shown = _most_shown(sequence, menu)
-    if not sequence or _of_menu(pieces(sequence[0]), menu) != shown:
+    if not sequence or _of_menu(sequence[0].pieces, menu) != shown:
         return None
     paid, unknown = Counter[str](), False
     for item in expected:
@@ -217,7 +209,7 @@ def _only_too_many(verdict: Verdict, menu: Menu) -> bool:
 
 def _names_of(label: str | None, menu: Menu) -> int:
     """How many names of the menu share a label; none share what is no label."""
-    return 0 if label is None else sum(item.group == label for item in menu.items)
+    return 0 if label is None else len(menu.groups.get(label, ()))
 
 
 def _unchanged(one: Candidate, other: Candidate) -> bool:
@@ -227,10 +219,9 @@ def _unchanged(one: Candidate, other: Candidate) -> bool:
 
 def _other_look_alikes(frames: Iterable[Candidate], menu: Menu, asked: Collection[Candidate]) -> bool:
     """Whether a frame that was not asked about shows a piece, one of several names, that may be in none that was."""
-    labels = Counter(item.group for item in menu.items)
     known = [found for frame in asked for found in frame.detections]
     return any(
-        labels[found.label] > 1
+        len(menu.groups.get(found.label, ())) > 1
         and not any(one.label == found.label and one.box.iou(found.box) >= SAME_PLACE for one in known)
         for frame in frames
         if frame not in asked
@@ -242,11 +233,10 @@ def _most_shown(frames: Iterable[Candidate], menu: Menu) -> Counter[str]:
     """Of every label of the menu, the most pieces that one frame shows."""
     shown = Counter[str]()
     for frame in frames:
-        shown |= pieces(frame)
+        shown |= frame.pieces
     return _of_menu(shown, menu)
 
 
 def _of_menu(shown: Counter[str], menu: Menu) -> Counter[str]:
     """The part of what the detector saw that the menu has a word for."""
-    labels = {item.group for item in menu.items}
-    return Counter({label: count for label, count in shown.items() if label in labels})
+    return Counter({label: count for label, count in shown.items() if label in menu.groups})

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from orderacc.service.asking import asking_order, pieces
+from orderacc.service.asking import asking_order
 
 if TYPE_CHECKING:
     from orderacc.domain.evidence import Candidate, Evidence
@@ -100,7 +100,7 @@ class Moments:
         first = asking_order(evidence.frames)[0]
         for still in self._stills:
             noted, inside = still.noted, still.since <= first.frame.at <= still.until
-            if inside and pieces(noted) == pieces(first) and noted not in evidence.frames:
+            if inside and noted.pieces == first.pieces and noted not in evidence.frames:
                 frames = (noted if frame is first else frame for frame in evidence.frames)
                 return replace(evidence, frames=tuple(sorted(frames, key=lambda one: one.frame.at)))
         return evidence

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from orderacc.domain.packing import packed
-from orderacc.domain.verdicts import FrameRef, Verdict
+from orderacc.domain.verdicts import FrameRef, Timings, Verdict
 from orderacc.errors import OrdersError
 from orderacc.service.asking import DEFAULT_POLICY, HOLD_BACK, all_there, asking_order, frames_affordable
 from orderacc.service.hearing import Hearing
@@ -163,10 +163,10 @@ class OrderJudge:
         """
         at = wall_time(epoch, evidence.closed_at)
         case = _Case(early, policy, Heard() if heard is None else heard, pressure)
-        verdict = await self._judge(evidence, book, at, case)
+        verdict, order = await self._judge(evidence, book, at, case)
         took = (time.monotonic() - closed) * 1000
         timings = replace(verdict.timings, selection=evidence.selection_ms, order_end_to_verdict=took)
-        return self._signed(replace(verdict, timings=timings), evidence, epoch)
+        return self._signed(verdict, evidence, epoch, order, timings)
 
     async def foresee(
         self,
@@ -219,29 +219,23 @@ class OrderJudge:
             epoch: Wall-clock time of frame time 0.
             reason: A key of `SENTENCES`.
         """
-        return self._signed(undetermined(reason), evidence, epoch)
+        verdict = undetermined(reason)
+        return self._signed(verdict, evidence, epoch, None, verdict.timings)
 
-    async def _judge(self, evidence: Evidence, book: OrderBook, at: datetime | None, case: _Case) -> Verdict:
-        if evidence.reason or evidence.slip_text is None:
-            return undetermined(evidence.reason or "slip_unreadable")
-        try:
-            match = await book.find(evidence.station_id, evidence.slip_text, at)
-        except OrdersError:
-            return undetermined("orders_unavailable")
-        if match.candidates:
-            return ambiguous(match.candidates)
-        order = match.order
-        if order is None:
-            return undetermined("no_order")
-        case.heard.order = order
-        order = packed(order, self._menu)
+    async def _judge(
+        self, evidence: Evidence, book: OrderBook, at: datetime | None, case: _Case
+    ) -> tuple[Verdict, Order | None]:
+        """The verdict, and the order it is about; None where there is not one alone."""
+        found = await _find(evidence, book, at)
+        if isinstance(found, Verdict):
+            return found, None
+        case.heard.order = found
+        order = packed(found, self._menu)
         if order.state == "cancelled":
-            verdict = undetermined("cancelled", expected=order.items)
-        elif not evidence.frames:
-            verdict = undetermined("no_frames", expected=order.items)
-        else:
-            verdict = await self._compare(evidence, order, case)
-        return replace(verdict, order_id=order.order_id, order_version=order.version)
+            return undetermined("cancelled", expected=order.items), order
+        if not evidence.frames:
+            return undetermined("no_frames", expected=order.items), order
+        return await self._compare(evidence, order, case), order
 
     async def _compare(self, evidence: Evidence, order: Order, case: _Case) -> Verdict:
         early, policy, heard = case.early, case.policy, case.heard
@@ -294,10 +288,15 @@ class OrderJudge:
             semantics=self._semantics,
         )
 
-    def _signed(self, verdict: Verdict, evidence: Evidence, epoch: datetime) -> Verdict:
-        """Add whose verdict it is and what it rests on."""
+    def _signed(
+        self, verdict: Verdict, evidence: Evidence, epoch: datetime, order: Order | None, timings: Timings
+    ) -> Verdict:
+        """Add whose verdict it is, what it rests on and what it took."""
         return replace(
             verdict,
+            order_id=None if order is None else order.order_id,
+            order_version=None if order is None else order.version,
+            timings=timings,
             verdict_id=evidence.visit_id,
             station_id=evidence.station_id,
             slip_text=evidence.slip_text,
@@ -334,6 +333,19 @@ def ambiguous(candidates: Sequence[Order]) -> Verdict:
     """
     sentence = SENTENCES["ambiguous_order"].format(" or ".join(_named(order, candidates) for order in candidates))
     return Verdict("unsure", "ambiguous_order", sentence, confidence=0.0)
+
+
+async def _find(evidence: Evidence, book: OrderBook, at: datetime | None) -> Order | Verdict:
+    """What was paid for, or the verdict where nobody can tell."""
+    if evidence.reason or evidence.slip_text is None:
+        return undetermined(evidence.reason or "slip_unreadable")
+    try:
+        match = await book.find(evidence.station_id, evidence.slip_text, at)
+    except OrdersError:
+        return undetermined("orders_unavailable")
+    if match.candidates:
+        return ambiguous(match.candidates)
+    return match.order or undetermined("no_order")
 
 
 def _named(order: Order, among: Sequence[Order]) -> str:

@@ -207,7 +207,7 @@ class Questions:
         """The pictures of frames; questions asked about together then reach the queue together."""
 
         def cut() -> dict[Frame, Image]:
-            return {one.frame: self._view.cut(one.frame.image, _item_boxes(one)) for one in candidates}
+            return {one.frame: self._view.cut(one.frame.image, _item_boxes(one), one.half) for one in candidates}
 
         return await asyncio.to_thread(cut) if candidates else {}
 

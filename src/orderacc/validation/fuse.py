@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import le
 from typing import TYPE_CHECKING, Final
 
 from orderacc.domain.menus import fold_name
@@ -114,7 +115,7 @@ class _View:
         return any(place.iou(box) >= SAME_PLACE for box in self.places or ())
 
     def fits(self, split: tuple[int, ...]) -> bool:
-        return all(count <= most for count, most in zip(self.said, split, strict=True))
+        return all(map(le, self.said, split))
 
 
 def fuse(answers: Sequence[FrameAnswer], menu: Menu | None = None) -> tuple[SeenItem, ...]:
@@ -178,14 +179,9 @@ def _count(answer: FrameAnswer, spelling: Mapping[str, str]) -> Counter[str]:
 
 def _groups(said: set[str], menu: Menu | None) -> Iterator[tuple[str | None, tuple[str, ...]]]:
     """Each group's detector label and its names: the menu's groups, then every other name said, alone."""
-    members: dict[str, list[str]] = {}
-    for item in menu.items if menu else ():
-        if item.group:
-            members.setdefault(item.group, []).append(item.name)
-    grouped = {name for names in members.values() for name in names}
-    for label, names in members.items():
-        yield label, tuple(names)
-    for name in sorted(said - grouped):
+    groups = menu.groups if menu else {}
+    yield from groups.items()
+    for name in sorted(said.difference(*groups.values())):
         yield None, (name,)
 
 

@@ -37,21 +37,22 @@ class ViewRules:
     size: tuple[int, int]
     item_side: int | None = None
 
-    def cut(self, image: Image, boxes: Sequence[Box]) -> Image:
+    def cut(self, image: Image, boxes: Sequence[Box], half: Image | None = None) -> Image:
         """The picture of a frame.
 
         Args:
             image: BGR uint8 [H, W, 3].
             boxes: The items in it.
+            half: The frame at half its size, if it is at hand: what shrinks by more is cut from it.
 
         Returns:
             RGB uint8 [h, w, 3], contiguous.
         """
         frame_size = (image.shape[1], image.shape[0])
         if self.item_side is None or not boxes:
-            return render_view(image, view_window(frame_size, boxes, self.size), self.size)
+            return render_view(image, view_window(frame_size, boxes, self.size), self.size, half)
         window, size = fitted_window(frame_size, boxes, self.item_side, self.size[0] * self.size[1])
-        return render_view(image, window, size)
+        return render_view(image, window, size, half)
 
 
 def fitted_window(
