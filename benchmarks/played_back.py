@@ -63,14 +63,15 @@ class Playback:
 
 
 class Own:
-    """Makes what was seen a station's own: its name, and pictures a little brighter than any other station's.
+    """Makes what was seen a station's own: its name, and noise in the lowest bits of its pictures.
 
     The model remembers pictures it has been asked about; in life no two are the same.
     """
 
-    def __init__(self, name, brighter):
+    def __init__(self, name, seed):
         self._name = name
-        self._brighter = brighter
+        self._seed = seed
+        self._noise = {}
         self._frames = {}
 
     def evidence(self, evidence):
@@ -87,16 +88,15 @@ class Own:
     def _candidate(self, candidate):
         frame = candidate.frame
         if frame not in self._frames:
-            image = brighter(frame.image, self._brighter)
-            own = replace(frame, station_id=self._name, image=image)
-            self._frames[frame] = own, brighter(candidate.half, self._brighter)
+            own = replace(frame, station_id=self._name, image=self._noisy(frame.image))
+            self._frames[frame] = own, self._noisy(candidate.half)
         own, half = self._frames[frame]
         return replace(candidate, frame=own, half=half)
 
-
-def brighter(image, by):
-    """Another picture to the model, the same to everybody else."""
-    return np.where(image < 255 - by, image + np.uint8(by), image)
+    def _noisy(self, image):
+        if image.shape not in self._noise:
+            self._noise[image.shape] = np.random.default_rng(self._seed).integers(0, 2, image.shape, np.uint8)
+        return image ^ self._noise[image.shape]
 
 
 def everything_seen(evidence, names, first):
@@ -105,9 +105,13 @@ def everything_seen(evidence, names, first):
     Args:
         evidence: What all stations saw.
         names: The stations.
-        first: By how much the first station's pictures are brighter, the next one's by one more.
+        first: Seed of the first station's noise; the next one's is one more.
     """
-    return {name: [Own(name, first + place).evidence(one) for one in evidence] for place, name in enumerate(names)}
+    seen = {}
+    for place, name in enumerate(names):
+        own = Own(name, first + place)
+        seen[name] = [own.evidence(one) for one in evidence]
+    return seen
 
 
 async def judge_all_at_once(runtime, stations, seen, sink):

@@ -94,4 +94,4 @@ def change_between(before: CounterLook, now: CounterLook) -> float:
     Light that comes up or goes down everywhere alike, camera noise and a shake of a pixel or two are no change.
     """
     difference = np.abs(now.cells - before.cells * (now.level / before.level))
-    return float((difference > CELL_CHANGED).mean())
+    return np.count_nonzero(difference > CELL_CHANGED) / difference.size

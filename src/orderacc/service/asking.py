@@ -31,7 +31,7 @@ from orderacc.perception.appearance import change_between
 from orderacc.validation.fuse import SAME_PLACE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from orderacc.domain.evidence import Candidate
     from orderacc.domain.menus import Menu
@@ -79,7 +79,7 @@ def asking_order(frames: Sequence[Candidate]) -> tuple[Candidate, ...]:
     left, covered = list(frames), Counter[str]()
     out: list[Candidate] = []
     while left:
-        best = max(left, key=lambda one: ((covered | one.pieces).total(), one.pieces.total(), one.score))
+        best = max(left, key=lambda one: (_beyond(one.pieces, covered), one.pieces.total(), one.score))
         left.remove(best)
         covered |= best.pieces
         out.append(best)
@@ -100,17 +100,32 @@ def different_ones(sequence: Sequence[Candidate]) -> tuple[Candidate, ...]:
     return tuple(different)
 
 
-def rounds(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> tuple[tuple[Candidate, ...], ...]:
+def rounds(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> Iterator[tuple[Candidate, ...]]:
     """Which frames to ask about together, one round after the other.
 
     Args:
         sequence: From `asking_order`.
         expected: What was paid for.
         menu: Says which detector label covers which item.
+
+    Yields:
+        One frame or two, then what is left of two, then the others; last, one by one, those that look like another.
+        The first alone is enough for most orders, so frames are compared only when it was not.
     """
-    first = 1 if one_may_do(sequence, expected, menu) else 2
-    parts = (sequence[:first], sequence[first:2], sequence[2:])
-    return tuple(tuple(part) for part in parts if part)
+    alone = one_may_do(sequence, expected, menu)
+    if alone:
+        yield tuple(sequence[:1])
+    different = different_ones(sequence)
+    yield from filter(None, (different[int(alone) : 2], different[2:]))
+    yield from ((one,) for one in sequence if one not in different)
+
+
+def all_at_once(sequence: Sequence[Candidate]) -> Iterator[tuple[Candidate, ...]]:
+    """Likewise where all that differ are asked about together."""
+    different = different_ones(sequence)
+    if different:
+        yield different
+    yield from ((one,) for one in sequence if one not in different)
 
 
 def all_there(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) -> bool:
@@ -185,7 +200,7 @@ def _paid_and_shown(
         None if the first frame does not show all that any shows, or no label covers something that was paid for.
     """
     shown = _most_shown(sequence, menu)
-    if not sequence or _of_menu(sequence[0].pieces, menu) != shown:
+    if not sequence or _beyond(shown, sequence[0].pieces):
         return None
     paid, unknown = Counter[str](), False
     for item in expected:
@@ -233,10 +248,12 @@ def _most_shown(frames: Iterable[Candidate], menu: Menu) -> Counter[str]:
     """Of every label of the menu, the most pieces that one frame shows."""
     shown = Counter[str]()
     for frame in frames:
-        shown |= frame.pieces
-    return _of_menu(shown, menu)
+        for label, count in frame.pieces.items():
+            if label in menu.groups and count > shown.get(label, 0):
+                shown[label] = count
+    return shown
 
 
-def _of_menu(shown: Counter[str], menu: Menu) -> Counter[str]:
-    """The part of what the detector saw that the menu has a word for."""
-    return Counter({label: count for label, count in shown.items() if label in menu.groups})
+def _beyond(pieces: Counter[str], others: Counter[str]) -> int:
+    """How many of some pieces are not among others."""
+    return sum(count - others[label] for label, count in pieces.items() if count > others[label])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from orderacc.domain.detections import NOT_ITEMS
 from orderacc.domain.verdicts import Timings
-from orderacc.service.asking import different_ones, rounds, says_enough
+from orderacc.service.asking import all_at_once, rounds, says_enough
 from orderacc.validation import FrameAnswer, fuse, judge, pairs_in_doubt, with_sightings
 from orderacc.vlm.answer import read_answer
 
@@ -107,13 +107,12 @@ class Hearing:
         """
         heard = tuple(one for one in sequence if one.frame in known)
         fresh = [one for one in sequence if one.frame not in known]
-        different = different_ones(fresh)
-        first = rounds(different, self._expected, self._menu) if adaptive else (different,)
-        parts = [part for part in (heard, *first) if part]
-        parts.extend((one,) for one in fresh if one not in different)
-        while parts:
-            # Without an answer it can never be enough: what is left is asked about at once, not round by round.
-            part, parts = (tuple(chain(*parts)), []) if self.failed else (parts[0], parts[1:])
+        asked = rounds(fresh, self._expected, self._menu) if adaptive else all_at_once(fresh)
+        parts = chain((heard,) if heard else (), asked)
+        for part in parts:
+            if self.failed:
+                # Without an answer it can never be enough: what is left is asked about at once, not round by round.
+                part = (*part, *chain.from_iterable(parts))  # noqa: PLW2901
             began = time.monotonic()
             answers = await ask(part)
             self._clock((time.monotonic() - began) * 1000, answers)
