@@ -10,6 +10,7 @@ import pytest
 from orderacc.domain.detections import HAND, SLIP, Box, Detection, SlipReading
 from orderacc.domain.frames import Frame
 from orderacc.perception.appearance import change_between, likeness, look_at_counter, look_at_slip
+from orderacc.perception.letterbox import halve
 from orderacc.perception.observer import SAME_LOOK, Observer
 from orderacc.perception.quality import covered_share, score_candidate, sharpness
 from orderacc.simulator.random_script import random_script
@@ -78,6 +79,7 @@ def test_an_order_is_read_twice_and_the_same_at_every_replay():
 
 def test_candidates_carry_the_frame_and_its_score():
     for observation, candidate in observe_all(Spy()):
+        np.testing.assert_array_equal(candidate.half, halve(candidate.frame.image))
         assert candidate.frame.index == observation.frame_index
         assert candidate.detections == observation.detections
         assert (candidate.score > 0) == bool(observation.items)

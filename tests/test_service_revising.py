@@ -18,6 +18,7 @@ from orderacc.domain.menus import Menu
 from orderacc.domain.orders import Item, Order
 from orderacc.domain.verdicts import ModelVersions
 from orderacc.selection.visits import StationTracker
+from orderacc.service import revising
 from orderacc.service.judging import JudgeSettings, OrderJudge
 from orderacc.service.pipeline import Pipeline
 from orderacc.service.revising import Revisions
@@ -65,8 +66,9 @@ class Counter:
         """A bag has gone; its visit's id."""
         self._bags += 1
         frame = Frame("counter", self._bags, 99.0, np.zeros((8, 8, 3), np.uint8))
+        seen = Candidate(frame, (), 1.0, half=np.zeros((4, 4, 3), np.uint8))
         visit = f"counter-{self._bags:06d}"
-        evidence = Evidence(visit, "counter", number, None, (Candidate(frame, (), 1.0),), 90.0, 100.0, "empty")
+        evidence = Evidence(visit, "counter", number, None, (seen,), 90.0, 100.0, "empty")
         self.station.state.at = 100.0
         self.pipeline.take(self.station, [evidence])
         return visit
@@ -159,6 +161,22 @@ async def test_what_is_too_old_is_not_revised():
         await counter.till.store.put(order("42", RIGHT, 2))
         await anyio.wait_all_tasks_blocked()
     assert len(counter.of(visit)) == 1
+
+
+@pytest.mark.parametrize(("room", "kept"), [(2 * (192 + 48), ["42", "7"]), (2 * (192 + 48) - 1, ["7"])])
+async def test_what_has_no_room_for_its_pictures_is_not_revised(monkeypatch, room, kept):
+    monkeypatch.setattr(revising, "PICTURES", room)
+    async with Counter() as counter:
+        visits = {}
+        for number in ("42", "7"):
+            await counter.till.store.put(order(number, WRONG))
+            visits[number] = counter.bag(number)
+            await until(lambda: counter.of(visits[number]))  # noqa: B023  waited for here
+        for number in visits:
+            await counter.till.store.put(order(number, RIGHT, 2))
+        await until(lambda: len(counter.of(visits["7"])) == 2)
+        await anyio.wait_all_tasks_blocked()
+    assert [number for number, visit in visits.items() if len(counter.of(visit)) == 2] == kept
 
 
 async def test_a_number_that_two_open_orders_have_is_unsure_and_names_them_until_one_is_cancelled():

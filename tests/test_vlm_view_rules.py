@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderacc.domain.detections import Box
+from orderacc.perception.letterbox import halve
+from orderacc.simulator.random_script import random_script
+from orderacc.simulator.render import CounterCamera
 from orderacc.vlm.engine import TOKEN_SIDE
 from orderacc.vlm.view_rules import LEAST_SIDE, ViewRules, fitted_window
 
@@ -74,3 +77,27 @@ def test_other_models_get_fewer_tokens_for_less_on_the_counter():
     none = rules.cut(picture, [])
     assert few.size < many.size <= none.size == 756 * 504 * 3
     assert all(edge % TOKEN_SIDE == 0 for one in (few, many, none) for edge in one.shape[:2])
+
+
+def test_what_shrinks_to_less_than_half_is_cut_from_the_half_size_frame():
+    picture = CounterCamera(random_script(910_700_002, 1)).picture(2.0)
+    rules, boxes = ViewRules((252, 168)), [Box(431.0, 303.0, 650.0, 455.0)]
+    whole, shifted = (rules.cut(one, boxes).astype(float) for one in (picture, np.roll(picture, 2, axis=1)))
+    off = np.abs(rules.cut(picture, boxes, halve(picture)) - whole).mean()
+    assert off < np.abs(shifted - whole).mean()
+    assert not rules.cut(picture, boxes, halve(np.zeros_like(picture))).any()
+
+
+def test_what_is_shown_larger_than_half_is_cut_from_the_frame():
+    picture = CounterCamera(random_script(910_700_002, 1)).picture(2.0)
+    for rules in (ViewRules((756, 504)), ViewRules((756, 504), 84)):
+        boxes = [Box(431.0, 303.0, 650.0, 455.0)]
+        nothing = halve(np.zeros_like(picture))
+        np.testing.assert_array_equal(rules.cut(picture, boxes, nothing), rules.cut(picture, boxes))
+
+
+@given(scenes(), st.sampled_from([ViewRules((252, 168)), ViewRules((756, 504), 84)]))
+def test_a_picture_is_as_large_whichever_it_is_cut_from(scene, rules):
+    (width, height), boxes = scene
+    picture = np.zeros((height, width, 3), np.uint8)
+    assert rules.cut(picture, boxes, halve(picture)).shape == rules.cut(picture, boxes).shape

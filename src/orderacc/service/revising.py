@@ -50,7 +50,8 @@ class _Case:
 
     @property
     def pictures(self) -> int:
-        return sum(one.frame.image.nbytes for one in self.closed.evidence.frames)
+        pictures = (each for one in self.closed.evidence.frames for each in (one.frame.image, one.half))
+        return sum(picture.nbytes for picture in pictures if picture is not None)
 
 
 class Revisions:

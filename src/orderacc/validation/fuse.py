@@ -186,21 +186,29 @@ def _groups(said: set[str], menu: Menu | None) -> Iterator[tuple[str | None, tup
 
 
 def _judge_group(names: tuple[str, ...], views: Sequence[_View]) -> Iterator[tuple[str, int, float]]:
-    standing = _without_outvoted(views)
-    total = max((view.total for view in standing), default=0)
-    if total == 0 and not any(view.total for view in views):
+    if not any(view.total for view in views):
         steady = (sum(other.has_box_at(place) for other in views) for view in views for place in view.places or ())
         if max(steady, default=0) >= min(CLEAR, len(views)):
             yield from ((name, 0, OVERRULED) for name in names)
         return
-    full = [view for view in standing if view.total == total]
-    shown = _choose_split(full, views)
-    split, added = _with_bagged(shown, min((view for view in full if view.said == shown), key=_View.order), views)
+    shown, split, added = _decide(views)
     words = min(max(view.sure_of_words for view in views if view.said == one) for one in (shown, *added))
     confidence = _agreement(split, views) * _support(shown, views) * words
     for index, name in enumerate(names):
         if split[index] or any(view.said[index] for view in views):
             yield name, split[index], confidence
+
+
+def _decide(views: Sequence[_View]) -> tuple[tuple[int, ...], tuple[int, ...], list[tuple[int, ...]]]:
+    """What one frame with the total said; the same with what was added to it; what was said in the frames added."""
+    said = views[0].said
+    if all(view.said == said for view in views):
+        return said, said, []
+    standing = _without_outvoted(views)
+    total = max(view.total for view in standing)
+    full = [view for view in standing if view.total == total]
+    shown = _choose_split(full, views)
+    return shown, *_with_bagged(shown, min((view for view in full if view.said == shown), key=_View.order), views)
 
 
 def _without_outvoted(views: Sequence[_View]) -> list[_View]:

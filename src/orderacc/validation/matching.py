@@ -75,6 +75,8 @@ class Matcher:
         if self.strategy != "exact":
             rows = [index for index, quantity in enumerate(open_expected) if quantity]
             columns = [index for index, quantity in enumerate(open_seen) if quantity]
+            if not rows or not columns:
+                return pairs
             rows.sort(key=lambda index: expected[index].key)
             columns.sort(key=lambda index: seen[index].key)
             alike = {
