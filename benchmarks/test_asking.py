@@ -21,6 +21,7 @@ import pytest
 from orderacc.capture import VideoFileSource
 from orderacc.config import JudgingConfig
 from orderacc.orders import FileOrders
+from orderacc.perception.letterbox import halve
 from orderacc.perception.observer import Observer
 from orderacc.selection.visits import StationTracker
 from orderacc.service.asking import AskPolicy
@@ -101,10 +102,10 @@ async def judge(runtime, way, ended, what, book):
 
 def out_of_focus(evidence):
     """The same evidence in pictures the model can hardly read."""
-    frames = (
-        replace(one, frame=replace(one.frame, image=cv2.GaussianBlur(one.frame.image, (0, 0), BLUR)))
-        for one in evidence.frames
-    )
+    frames = []
+    for one in evidence.frames:
+        image = cv2.GaussianBlur(one.frame.image, (0, 0), BLUR)
+        frames.append(replace(one, frame=replace(one.frame, image=image), half=halve(image)))
     return replace(evidence, frames=tuple(frames))
 
 
