@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import zlib
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -63,7 +64,7 @@ class Playback:
 
 
 class Own:
-    """Makes what was seen a station's own: its name, and noise in the lowest bits of its pictures.
+    """Makes what was seen a station's own: its name, and noise in the lowest bit of its pictures.
 
     The model remembers pictures it has been asked about; in life no two are the same.
     """
@@ -154,7 +155,7 @@ async def judge_in_time(runtime, playback, policies, speed):
     began = time.monotonic() + 0.5
 
     async def play(name, policy, place):
-        station, own = playback.station(runtime, name, policy), Own(name, place)
+        station, own = playback.station(runtime, name, policy), Own(name, zlib.crc32(name.encode()))
         for at, ended, what in playback.happenings:
             due = began + at / speed + 1.7 * place
             # A little before: whatever is measured must not wait for pictures being made.

@@ -24,6 +24,7 @@ from orderacc.orders import FixedOrders
 from orderacc.selection.visits import StationTracker
 from orderacc.service.asking import (
     AskPolicy,
+    all_at_once,
     all_there,
     asking_order,
     different_ones,
@@ -66,6 +67,15 @@ def frame(index: int, boxes: dict[str, int], *, score: float = 1.0, row: int = 0
     return Candidate(Frame("s", index, index / 10, np.full((20, 200, 3), index, np.uint8)), detections, score)
 
 
+def look_of(corner: float | None) -> CounterLook | None:
+    """A grey picture, one cell darker or brighter by so much; none."""
+    if corner is None:
+        return None
+    cells = np.full((45, 80), 100, np.float32)
+    cells[0, 0] += corner
+    return CounterLook(cells, 101.0)
+
+
 def boxes_of(items: dict[str, int]) -> dict[str, int]:
     found = Counter[str]()
     for name, count in items.items():
@@ -94,13 +104,7 @@ class Scene:
 
     def look_like(self, corners):
         """Give the frames a picture to compare: grey, its corner darker or brighter by so much in one cell."""
-        looks = []
-        for corner in corners:
-            cells = None if corner is None else np.full((45, 80), 100, np.float32)
-            if cells is not None:
-                cells[0, 0] += corner
-            looks.append(None if cells is None else CounterLook(cells, 101.0))
-        self.frames = [replace(one, look=look) for one, look in zip(self.frames, looks, strict=True)]
+        self.frames = [replace(one, look=look_of(corner)) for one, corner in zip(self.frames, corners, strict=True)]
 
     async def judge(self, paid: dict[str, int], policy=ADAPTIVE, *, deadline=None, pressure=0.0, heard=None):
         judge = OrderJudge(self.batcher, MENU, JudgeSettings((56, 56), deadline=deadline), ModelVersions())
@@ -132,12 +136,19 @@ def test_each_frame_once_and_each_adds_the_most(shown):
         assert covered.total() == best
 
 
-@given(st.lists(shown_pieces, min_size=1, max_size=6), st.sampled_from([BOTH, {"Toy": 1}, {"Unheard of": 1}]))
+@given(
+    st.lists(st.tuples(shown_pieces, st.sampled_from([None, 0.0, 90.0])), min_size=1, max_size=6),
+    st.sampled_from([BOTH, {"Toy": 1}, {"Unheard of": 1}]),
+)
 def test_rounds_are_the_sequence_in_parts(shown, paid):
-    sequence = asking_order([frame(index, boxes) for index, boxes in enumerate(shown)])
-    parts = rounds(sequence, [Item(*line) for line in paid.items()], MENU)
-    assert [one for part in parts for one in part] == list(sequence)
-    assert all(parts)
+    frames = [replace(frame(index, boxes), look=look_of(corner)) for index, (boxes, corner) in enumerate(shown)]
+    sequence = asking_order(frames)
+    alike = len(sequence) - len(different_ones(sequence))
+    paid = [Item(*line) for line in paid.items()]
+    for parts in (list(rounds(sequence, paid, MENU)), list(all_at_once(sequence))):
+        assert [one for part in parts for one in part] == list(sequence)
+        assert all(parts)
+        assert all(len(part) == 1 for part in parts[len(parts) - alike :])
 
 
 @pytest.mark.anyio

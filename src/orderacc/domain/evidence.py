@@ -30,7 +30,7 @@ class CounterLook:
     level: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)  # without slots: what is worked out once is kept in its dictionary
 class Candidate:
     """A frame that may become evidence.
 
@@ -39,7 +39,8 @@ class Candidate:
         detections: What the detector saw in it.
         score: How well it shows the items, higher is better.
         look: What the whole frame looks like; None where nobody has looked.
-        half: The frame at half its size, BGR uint8 [H // 2, W // 2, 3]; None where nobody has made it.
+        half: The frame at half its size, BGR uint8 [H // 2, W // 2, 3], which pictures for the model are cut from; None
+            where nobody has made it. Whoever puts another frame in its place makes this anew.
     """
 
     frame: Frame
@@ -50,7 +51,7 @@ class Candidate:
 
     @cached_property
     def pieces(self) -> Counter[str]:
-        """How many pieces of each item label the detector saw."""
+        """How many pieces of each item label the detector saw; not to be changed."""
         return Counter(found.label for found in self.detections if found.label not in NOT_ITEMS)
 
 

@@ -82,7 +82,11 @@ def _middle(patch: NDArray[np.float32], height: int, width: int) -> NDArray[np.f
 
 
 def look_at_counter(image: Image) -> CounterLook:
-    """Remember a frame in 45 x 80 cells."""
+    """Remember a frame in 45 x 80 cells.
+
+    Args:
+        image: The frame, or the frame at half its size, which is still larger than that: BGR uint8 [H, W, 3].
+    """
     grey = cv2.cvtColor(shrink(image, COUNTER_SIZE), cv2.COLOR_BGR2GRAY)
     cells = np.asarray(grey, np.float32)
     return CounterLook(cells, float(np.median(cells)) + 1)

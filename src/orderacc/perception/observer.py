@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from orderacc.domain.detections import BAG, HAND, NOT_ITEMS, SLIP
 from orderacc.domain.evidence import Candidate
-from orderacc.perception.appearance import change_between, likeness, look_at_counter, look_at_slip
+from orderacc.perception.appearance import COUNTER_SIZE, change_between, likeness, look_at_counter, look_at_slip
 from orderacc.perception.letterbox import halve
 from orderacc.perception.paper import rectify
 from orderacc.perception.quality import score_candidate
@@ -90,8 +90,8 @@ class Observer:
         look = look_at_slip(frame.image, slip.box) if slip else None
         alike = look is not None and self._read_look is not None and likeness(self._read_look, look) >= SAME_LOOK
         reading = self._read(frame, detections, slip, look, alike=alike)
-        half = halve(frame.image)
-        counter = look_at_counter(half)
+        half = halve(frame.image) if _large(frame.image) else None
+        counter = look_at_counter(frame.image if half is None else half)
         change = change_between(self._counter, counter) if self._counter else 0.0
         self._counter = counter
         observation = Observation(
@@ -143,3 +143,8 @@ class Observer:
         if reading is not None:
             self._read_look = look
         return reading
+
+
+def _large(image: Image) -> bool:
+    """Whether a frame looks the same when it is halved first."""
+    return bool(image.shape[1] >= 2 * COUNTER_SIZE[0] and image.shape[0] >= 2 * COUNTER_SIZE[1])

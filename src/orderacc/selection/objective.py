@@ -16,7 +16,6 @@ All terms are relative to the frames at hand, so the scale of `Candidate.score` 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 from math import exp, exp2
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING
 from orderacc.domain.detections import HAND, NOT_ITEMS
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Mapping, Sequence
 
     from orderacc.domain.evidence import Candidate
@@ -88,7 +88,7 @@ class Look:
             handled = any(piece.box.intersection(hand) > 0 for hand in hands)
             clear = piece.score * (HANDLED if handled else 1.0)
             clarity[piece.label] = min(clarity.get(piece.label, 1.0), clear)
-        return cls(candidate, Counter(piece.label for piece in pieces), clarity)
+        return cls(candidate, candidate.pieces, clarity)
 
     def shows(self, need: Need) -> bool:
         """Whether at least so many pieces are in view."""

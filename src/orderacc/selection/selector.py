@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orderacc.domain.evidence import Candidate
 
 POOL = 10
-"""Frames held at most (a 720p frame is 2.7 MB)."""
+"""Frames held at most (a 720p frame and its half are 3.5 MB)."""
 
 RECENT = 3
 """The latest of them are never given up: what a new state is worth shows only after some frames, and the last state

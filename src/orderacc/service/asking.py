@@ -110,7 +110,6 @@ def rounds(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) 
 
     Yields:
         One frame or two, then what is left of two, then the others; last, one by one, those that look like another.
-        The first alone is enough for most orders, so frames are compared only when it was not.
     """
     alone = one_may_do(sequence, expected, menu)
     if alone:
@@ -121,7 +120,11 @@ def rounds(sequence: Sequence[Candidate], expected: Iterable[Item], menu: Menu) 
 
 
 def all_at_once(sequence: Sequence[Candidate]) -> Iterator[tuple[Candidate, ...]]:
-    """Likewise where all that differ are asked about together."""
+    """All frames that differ, to be asked about together; then, one by one, those that look like another.
+
+    Args:
+        sequence: From `asking_order`.
+    """
     different = different_ones(sequence)
     if different:
         yield different

@@ -225,7 +225,7 @@ class OrderJudge:
     async def _judge(
         self, evidence: Evidence, book: OrderBook, at: datetime | None, case: _Case
     ) -> tuple[Verdict, Order | None]:
-        """The verdict, and the order it is about; None where there is not one alone."""
+        """The verdict, and the order it is about; None where it is about none, or could be about several."""
         found = await _find(evidence, book, at)
         if isinstance(found, Verdict):
             return found, None

@@ -43,7 +43,7 @@ class ViewRules:
         Args:
             image: BGR uint8 [H, W, 3].
             boxes: The items in it.
-            half: The frame at half its size, if it is at hand: what shrinks by more is cut from it.
+            half: The frame at half its size, if it is at hand: what shrinks to half or less is cut from it.
 
         Returns:
             RGB uint8 [h, w, 3], contiguous.
