@@ -60,7 +60,7 @@ def judge_order(
     from orderacc.domain.menus import Menu
     from orderacc.domain.packing import packed
     from orderacc.orders import read_orders
-    from orderacc.service.judging import undetermined
+    from orderacc.service.unjudged import undetermined
     from orderacc.validation import judge
 
     items = _seen_items(sys.stdin.read() if seen == "-" else seen)

@@ -14,16 +14,17 @@ from orderacc.service.asking import DEFAULT_POLICY, HOLD_BACK, all_there, asking
 from orderacc.service.hearing import Hearing
 from orderacc.service.moments import wall_time
 from orderacc.service.questions import EarlyAnswers, Questions
+from orderacc.service.unjudged import SENTENCES, ambiguous, undetermined
 from orderacc.vlm.view_rules import ViewRules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from orderacc.domain.evidence import Candidate, Evidence
     from orderacc.domain.frames import Frame
     from orderacc.domain.menus import Menu
-    from orderacc.domain.orders import Item, Order
+    from orderacc.domain.orders import Order
     from orderacc.domain.verdicts import ModelVersions
     from orderacc.orders import OrderBook
     from orderacc.service.asking import AskPolicy
@@ -32,26 +33,6 @@ if TYPE_CHECKING:
     from orderacc.validation import Semantics, Strategy
     from orderacc.vlm.batcher import VlmBatcher
     from orderacc.vlm.engine import VlmAnswer
-
-SENTENCES: Final = {
-    "no_slip": "Not judged: no slip was seen with these items.",
-    "slip_unreadable": "Not judged: the slip could not be read.",
-    "no_order": "Not judged: the POS has no such order.",
-    "cancelled": "Not judged: this order was cancelled.",
-    "ambiguous_order": "Please check: this number could be {}.",
-    "orders_unavailable": "Not judged: the POS orders could not be read.",
-    "no_frames": "Not judged: the items were never in clear view.",
-    "engine_failed": "Please check: the pictures could not be analysed.",
-    "overloaded": "Please check: too many orders at once to look at all pictures.",
-    "shutdown": "Not judged: watching was stopped.",
-    "station_failed": "Please check: watching failed while this order was on the counter.",
-    "judging_failed": "Please check: comparing this order failed.",
-    "interrupted": "Please check: watching was interrupted while this order was on the counter.",
-}
-"""What the crew reads when an order cannot be judged, by reason."""
-
-MOST_NAMED: Final = 3
-"""Lines of an order that are named to tell it from another of the same number."""
 
 NO_EARLY_ANSWERS: Final = EarlyAnswers()
 """For orders about which nothing was asked before they ended."""
@@ -315,26 +296,6 @@ def moment(epoch: datetime, at: float) -> str:
     return (epoch + timedelta(seconds=at)).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def undetermined(reason: str, expected: Iterable[Item] = ()) -> Verdict:
-    """The verdict on an order that could not be judged; nothing is compared.
-
-    Args:
-        reason: A key of `SENTENCES`.
-        expected: The order's lines, if it is known.
-    """
-    return Verdict("undetermined", reason, SENTENCES[reason], expected=tuple(expected), confidence=0.0)
-
-
-def ambiguous(candidates: Sequence[Order]) -> Verdict:
-    """The verdict where the slip's number could mean more than one order; nothing is compared.
-
-    Args:
-        candidates: All of them.
-    """
-    sentence = SENTENCES["ambiguous_order"].format(" or ".join(_named(order, candidates) for order in candidates))
-    return Verdict("unsure", "ambiguous_order", sentence, confidence=0.0)
-
-
 async def _find(evidence: Evidence, book: OrderBook, at: datetime | None) -> Order | Verdict:
     """What was paid for, or the verdict where nobody can tell."""
     if evidence.reason or evidence.slip_text is None:
@@ -346,12 +307,3 @@ async def _find(evidence: Evidence, book: OrderBook, at: datetime | None) -> Ord
     if match.candidates:
         return ambiguous(match.candidates)
     return match.order or undetermined("no_order")
-
-
-def _named(order: Order, among: Sequence[Order]) -> str:
-    """An order in words the crew can tell it by from the others."""
-    if len({other.display_id for other in among}) == len(among):
-        return f"order {order.display_id}"
-    placed = f" of {order.placed_at:%H:%M} UTC" if order.placed_at is not None else ""
-    holds = ", ".join(f"{item.quantity} {item.name}" for item in order.items[:MOST_NAMED])
-    return f"order {order.display_id}{placed} ({holds}{', ...' if len(order.items) > MOST_NAMED else ''})"

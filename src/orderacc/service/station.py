@@ -182,7 +182,7 @@ class ClosedOrder:
         station: Where.
         epoch: Wall-clock time of frame time 0.
         ended: When it ended, by the monotonic clock, seconds.
-        unseen: None, or why it was not seen to its end and cannot be judged: a key of `judging.SENTENCES`.
+        unseen: None, or why it was not seen to its end and cannot be judged: a key of `unjudged.SENTENCES`.
         early: What was asked about it before it ended.
     """
 
