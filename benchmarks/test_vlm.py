@@ -1,4 +1,4 @@
-"""The model behind its queue: `pytest benchmarks/test_vlm.py --benchmark-enable -s` (about half an hour).
+"""The model behind its queue: `pytest benchmarks/test_vlm.py --benchmark-enable -s` (over half an hour).
 
 On orders of a recorded video (the first of ORDERACC_BENCH_SEEDS). Both sides of a ratio are measured by turns in one
 run, so that other work on the machine weighs on both alike.

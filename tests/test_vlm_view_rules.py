@@ -79,7 +79,7 @@ def test_other_models_get_fewer_tokens_for_less_on_the_counter():
     assert all(edge % TOKEN_SIDE == 0 for one in (few, many, none) for edge in one.shape[:2])
 
 
-def test_what_shrinks_to_less_than_half_is_cut_from_the_half_size_frame():
+def test_what_shrinks_to_half_or_less_is_cut_from_the_half_size_frame():
     picture = CounterCamera(random_script(910_700_002, 1)).picture(2.0)
     rules, boxes = ViewRules((252, 168)), [Box(431.0, 303.0, 650.0, 455.0)]
     whole, shifted = (rules.cut(one, boxes).astype(float) for one in (picture, np.roll(picture, 2, axis=1)))
