@@ -66,12 +66,12 @@ def playback(recorded):
 
 @pytest.fixture(scope="module")
 def pictures(playback):
-    """What the model is shown; `picture(number)` is never the same twice."""
+    """What the model is shown; `picture(number, view)` is never the same twice, each view but for noise."""
     frames = [candidate.frame.image for evidence in playback.evidence for candidate in evidence.frames]
     views = [shrink(frame, (252, 168))[..., ::-1] for frame in frames]
 
-    def picture(number):
-        view = views[number % len(views)]
+    def picture(number, of_view):
+        view = views[of_view % len(views)]
         return view ^ np.random.default_rng(number).integers(0, 2, view.shape, np.uint8)
 
     return picture
@@ -83,9 +83,10 @@ def question(pictures):
     asked = iter(range(10**9))
     prompt, grammar = lru_cache(build_prompt), lru_cache(answer_grammar)
 
-    def make(names=NAMES, station="", **changes):
+    def make(names=NAMES, station="", view=None, **changes):
         number = next(asked)
-        return VlmRequest(f"q{number}", pictures(number), prompt(names), grammar(names), 64, station, **changes)
+        picture = pictures(number, number if view is None else view)
+        return VlmRequest(f"q{number}", picture, prompt(names), grammar(names), 64, station, **changes)
 
     return make
 
@@ -135,9 +136,9 @@ def test_batches_against_one_at_a_time(engines, threads, question, benchmark):
     }
     figures = {}
 
-    async def round_of(names, count, seats, most):
+    async def round_of(number, names, count, seats, most):
         async with serving(seats, max_batch_size=most) as batcher:
-            requests = [question(names) for _ in range(16)]
+            requests = [question(names, view=view) for view in range(16 * number, 16 * number + 16)]
             await ask_all(batcher, [question(names) for _ in seats])
             clock = Clock()
             tokens = [
@@ -151,8 +152,11 @@ def test_batches_against_one_at_a_time(engines, threads, question, benchmark):
         for menu, names in menus.items():
             for count in ASKERS:
                 figures[menu, count] = [
-                    (await round_of(names, count, several, 16), await round_of(names, count, one, 1))
-                    for _ in range(ROUNDS)
+                    (
+                        await round_of(number, names, count, several, 16),
+                        await round_of(number, names, count, one, 1),
+                    )
+                    for number in range(ROUNDS)
                 ]
         for seat in {*several, *one}:
             await seat.engine.aclose()

@@ -18,7 +18,7 @@ from orderacc.vlm.answer import parse_answer
 from orderacc.vlm.engine import VlmRequest
 from orderacc.vlm.genai import GenaiEngine
 from orderacc.vlm.json_grammar import MOST_CHARACTERS, MOST_PLACES, MOST_VALUES, schema_grammar
-from orderacc.vlm.prompt import answer_grammar, answer_schema, build_prompt, format_answer
+from orderacc.vlm.prompt import MOST_LINES_BOUNDED, answer_grammar, answer_schema, build_prompt, format_answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -95,7 +95,7 @@ async def test_the_answers_schema_gives_the_answers_of_its_grammar(engine: Genai
 def as_pattern(grammar: str, rule: str = "root") -> str:
     """A grammar whose rules do not contain themselves, as a regular expression."""
     rules = dict(line.split(" ::= ", 1) for line in grammar.splitlines())
-    parts = re.findall(r'"(?:[^"\\]|\\.)*"|\[[^]]*\]|\{[^}]*\}|\w+|[()|?]', rules[rule])
+    parts = re.findall(r'"(?:[^"\\]|\\.)*"|\[[^]]*\]|\{[^}]*\}|\w+|[()|?*]', rules[rule])
     made = [
         re.escape(json.loads(part)) if part[0] == '"' else as_pattern(grammar, part) if part[0].isalpha() else part
         for part in parts
@@ -104,9 +104,12 @@ def as_pattern(grammar: str, rule: str = "root") -> str:
 
 
 MANY = ("Samosa", '6" Sub', "Jalape\u00f1o Bites")
+LONG = (*MANY, *(f"Bites {number}" for number in range(MOST_LINES_BOUNDED)))
 WRITTEN_ANSWERS = {
     "grammar": re.compile(as_pattern(answer_grammar(MANY))),
     "schema": re.compile(as_pattern(schema_grammar(answer_schema(MANY)))),
+    "grammar of a long menu": re.compile(as_pattern(answer_grammar(LONG))),
+    "schema of a long menu": re.compile(as_pattern(schema_grammar(answer_schema(LONG)))),
 }
 
 
@@ -125,6 +128,13 @@ def test_no_count_can_be_written_that_is_not_read(kind: str, quantity: int) -> N
     text = '{"items":[{"name":"Samosa","quantity":%d}]}'
     assert WRITTEN_ANSWERS[kind].fullmatch(text % 1)
     assert not WRITTEN_ANSWERS[kind].fullmatch(text % quantity)
+
+
+@pytest.mark.parametrize("kind", WRITTEN_ANSWERS)
+@pytest.mark.parametrize("lines", [len(MANY), len(MANY) + 1, len(LONG)])
+def test_a_short_menus_answers_end(kind: str, lines: int) -> None:
+    text = json.dumps({"items": [{"name": "Samosa", "quantity": 1}] * lines}, separators=(",", ":"))
+    assert bool(WRITTEN_ANSWERS[kind].fullmatch(text)) == (lines <= len(MANY) or "long" in kind)
 
 
 REFUSED: dict[str, Any] = {
