@@ -7,6 +7,7 @@ linear in the text.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Final, TypeAlias
@@ -34,6 +35,10 @@ _URL_PASSWORD: Final = re.compile(
     re.IGNORECASE,
 )
 """A password with a slash or a quote, which should have been written `%2F`: what stands behind the colon is no port."""
+_USER_AT_HOST: Final = re.compile(
+    r"(?<![\w.\-+%:/@])(?!mailto:)[\w.\-+%]{1,64}:[^\s/?#\"'<>@]{1,256}@(?=[\[a-z0-9])", re.IGNORECASE
+)
+"""As proxies and addresses without a scheme are written."""
 _BARE: Final = r"[^&;#\s\"'<>]"
 _VALUE: Final = rf"(?:\\*[bru]?(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?){_BARE}*|{_BARE}+)"
 _NAMED_SECRET: Final = re.compile(rf"((?:{_LONG}|{_WORD}{_SHORT})[ \t]{{0,4}}=[ \t]{{0,4}}){_VALUE}", re.IGNORECASE)
@@ -74,6 +79,9 @@ _QUERY_SECRET: Final = re.compile(
 _SIGNATURE: Final = re.compile(r"([?&]X-Amz-(?:Signature|Credential|Security-Token)=)[^&#\s\"'<>]+", re.IGNORECASE)
 _HEADER: Final = re.compile(r"\b((?:proxy-)?authorization\b[\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\r\n\"']+", re.IGNORECASE)
 _BEARER: Final = re.compile(r"\b(bearer)\s+[a-z0-9._~+/=\-]{8,}", re.IGNORECASE)
+_BASIC: Final = re.compile(r"\b(basic)\s+([a-z0-9+/_\-]{4,}={0,2})", re.IGNORECASE)
+"""Of a header whose name was lost. The word is one of any sentence: what follows has to hold a user and a password."""
+_OF_URLS: Final = str.maketrans("-_", "+/")
 
 
 def is_secret(name: str) -> bool:
@@ -90,6 +98,7 @@ def redact_text(text: str) -> str:
     """
     text = _URL_PASSWORD.sub(rf"\1{MASK}@", text)
     text = _URL_USERINFO.sub(rf"\1{MASK}@", text)
+    text = _USER_AT_HOST.sub(f"{MASK}@", text)
     folded = text.casefold()
     if any(part in folded for part in _IN_NAMES):
         text = _NAMED_SECRET.sub(rf"\1{MASK}", text)
@@ -99,7 +108,8 @@ def redact_text(text: str) -> str:
     text = _QUERY_SECRET.sub(rf"\1{MASK}", text)
     text = _SIGNATURE.sub(rf"\1{MASK}", text)
     text = _HEADER.sub(rf"\1{MASK}", text)
-    return _BEARER.sub(rf"\1 {MASK}", text)
+    text = _BEARER.sub(rf"\1 {MASK}", text)
+    return _BASIC.sub(_masked_login, text)
 
 
 def redact(value: object) -> Plain:
@@ -118,3 +128,10 @@ def redact(value: object) -> Plain:
     if isinstance(value, list | tuple | set | frozenset):
         return [redact(item) for item in value]
     return redact_text(str(value))
+
+
+def _masked_login(found: re.Match[str]) -> str:
+    word, given = found.groups()
+    letters = given.rstrip("=").translate(_OF_URLS)
+    login = base64.b64decode(letters[: len(letters) - (len(letters) % 4 == 1)] + "===").decode(errors="surrogateescape")
+    return f"{word} {MASK}" if ":" in login and login.isprintable() else found.group()
