@@ -237,6 +237,13 @@ class TestCommandLine:
         assert "s.yaml:1:41 stations[0].source.url: should begin with rtsp:// or rtsps://" in err
 
 
+def test_a_pipeline_that_opens_a_url_is_no_url():
+    pipeline = "rtspsrc location=rtsp://10.0.0.7/1 ! decodebin ! videoconvert ! appsink"
+    source = _station_of(pipeline).source
+    assert source.type == "device"
+    assert source.device.reveal() == pipeline
+
+
 def test_hints_say_what_to_change():
     station = _station_of("rtsp://10.0.0.7/1")
     info = StreamInfo("h264", 320, 180, 25.0, "none", "tcp", 0.1, 0.2, keyframe_interval_s=10.0)

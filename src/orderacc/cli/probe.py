@@ -90,8 +90,8 @@ def _station_of(text: str) -> StationConfig:
 
     mistakes: list[str] = []
     text = resolve(text, Path.cwd(), os.environ, lambda _, message: mistakes.append(message))
-    scheme, separator, _ = text.partition("://")
-    if separator and scheme.lower() not in PORTS:
+    scheme = _scheme(text)
+    if scheme is not None and scheme not in PORTS:
         mistakes.append(f"should begin with {' or '.join(f'{each}://' for each in PORTS)}")
     try:
         station = StationConfig.model_validate({"id": "camera", "source": _entry(text)}, context={"base": Path.cwd()})
@@ -103,12 +103,17 @@ def _station_of(text: str) -> StationConfig:
 
 
 def _entry(text: str) -> dict[str, Any]:
-    scheme, separator, _ = text.partition("://")
-    if separator:
-        return {"type": "http" if scheme.lower() in {"http", "https"} else "rtsp", "url": text}
+    if (scheme := _scheme(text)) is not None:
+        return {"type": "http" if scheme in {"http", "https"} else "rtsp", "url": text}
     if text.isdecimal() or "!" in text or text.startswith("/dev/"):
         return {"type": "device", "device": int(text) if text.isdecimal() else text}
     return {"type": "file", "path": text}
+
+
+def _scheme(text: str) -> str | None:
+    """Of a URL, in small letters; None for what is no URL, though a pipeline may hold one."""
+    scheme, separator, _ = text.partition("://")
+    return scheme.lower() if separator and not any(mark in scheme for mark in " !=") else None
 
 
 def _probed(
