@@ -96,20 +96,25 @@ def redact_text(text: str) -> str:
     pipelines and JSON, and headers that log somebody in. One that only stands in a path cannot be told from the path:
     `SecretText` is for those.
     """
-    text = _URL_PASSWORD.sub(rf"\1{MASK}@", text)
-    text = _URL_USERINFO.sub(rf"\1{MASK}@", text)
-    text = _USER_AT_HOST.sub(f"{MASK}@", text)
+    if "@" in text:
+        text = _URL_PASSWORD.sub(rf"\1{MASK}@", text)
+        text = _URL_USERINFO.sub(rf"\1{MASK}@", text)
+        text = _USER_AT_HOST.sub(f"{MASK}@", text)
     folded = text.casefold()
     if any(part in folded for part in _IN_NAMES):
         text = _NAMED_SECRET.sub(rf"\1{MASK}", text)
         for told in (_QUOTED_NAME, _TOLD_PASSWORD, _TOLD_SECRET):
             text = told.sub(rf"\1\2\3{MASK}", text)
         text = _COOKIE.sub(rf"\1{MASK}", text)
-    text = _QUERY_SECRET.sub(rf"\1{MASK}", text)
-    text = _SIGNATURE.sub(rf"\1{MASK}", text)
-    text = _HEADER.sub(rf"\1{MASK}", text)
-    text = _BEARER.sub(rf"\1 {MASK}", text)
-    return _BASIC.sub(_masked_login, text)
+        text = _HEADER.sub(rf"\1{MASK}", text)
+    if "=" in text:
+        text = _QUERY_SECRET.sub(rf"\1{MASK}", text)
+        text = _SIGNATURE.sub(rf"\1{MASK}", text)
+    if "bearer" in folded:
+        text = _BEARER.sub(rf"\1 {MASK}", text)
+    if "basic" in folded:
+        text = _BASIC.sub(_masked_login, text)
+    return text
 
 
 def redact(value: object) -> Plain:
