@@ -20,8 +20,8 @@ IMAGE_TAG = "<ov_genai_image_0>"
 MOST_LINES_BOUNDED: Final = 32
 """Names up to which an answer has no more lines than there are names.
 
-The runtime reads the grammar anew for each question, and the bound takes longer than the names do: 1.4 of 2.2 ms for
-196 names, 0.4 of 0.6 for 70 (2 cores of a Xeon at 2.0 GHz). Answers that run on are cut by `max_new_tokens`, which
+The runtime reads the grammar anew for each question, and the bound takes longer than the names do: 1.4 of 2.1 ms for
+196 names, 0.4 of 0.8 for 70 (2 cores of a Xeon at 2.0 GHz). Answers that run on are cut by `max_new_tokens`, which
 leaves no room for more lines than this unless it is raised or a line takes fewer than 8 tokens.
 """
 
