@@ -219,6 +219,8 @@ class TestCommandLine:
         [
             (f"rtsp://admin:{PASSWORD}/x@10.0.0.7/1", "should be a URL such as rtsp://10.0.0.7:554/stream1; "),
             (f"rtmp://admin:{PASSWORD}@10.0.0.7/1", "should begin with rtsp:// or rtsps:// or http:// or https://"),
+            (f" rtsp://admin:{PASSWORD}@10.0.0.7/1", "should begin with rtsp:// or rtsps:// or http:// or https://"),
+            (f"rtsp ://admin:{PASSWORD}@10.0.0.7/1", "should begin with rtsp:// or rtsps:// or http:// or https://"),
             ("rtsp://${NO_SUCH_THING}@h/1", "the environment variable 'NO_SUCH_THING' is not set"),
             ("file:none", "cannot be read: No such file or directory"),
             ("none.mp4", "there is no such file"),

@@ -113,7 +113,8 @@ def _entry(text: str) -> dict[str, Any]:
 def _scheme(text: str) -> str | None:
     """Of a URL, in small letters; None for what is no URL, though a pipeline may hold one."""
     scheme, separator, _ = text.partition("://")
-    return scheme.lower() if separator and not any(mark in scheme for mark in " !=") else None
+    pipeline = "!" in text and " " in scheme.strip()
+    return scheme.lower() if separator and not pipeline else None
 
 
 def _probed(
