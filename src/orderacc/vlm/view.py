@@ -58,7 +58,7 @@ def render_view(image: Image, window: Box, view_size: tuple[int, int], half: Ima
         window: From `view_window`.
         view_size: Width and height of the result in pixels; both multiples of 28 for Qwen2.5-VL.
         half: The frame at half its size, if it is at hand: where the window shrinks to half or less, it is cut out of
-            this, at a third of the time, its edges up to a pixel of the frame away.
+            this, at a third of the time, its edges up to two pixels of the frame away.
 
     Returns:
         RGB uint8 [height, width, 3], contiguous.
