@@ -20,6 +20,7 @@ import pytest
 
 from orderacc.capture import VideoFileSource
 from orderacc.config import JudgingConfig
+from orderacc.models.store import ModelStore
 from orderacc.orders import FileOrders
 from orderacc.perception.letterbox import halve
 from orderacc.perception.observer import Observer
@@ -30,7 +31,6 @@ from orderacc.service.questions import EarlyAnswers, QuestionCounters
 from orderacc.service.runtime import Runtime
 from orderacc.service.station import RECORDING_EPOCH
 from orderacc.simulator.scoring import Score, score
-from orderacc.vlm.engine import TOKEN_SIDE
 from orderacc.vlm.pictures import PictureRules
 from orderacc.vlm.view import MIN_WIDTH
 
@@ -111,8 +111,10 @@ def out_of_focus(evidence):
 
 def full_frame_tokens():
     """Tokens of a whole frame in which items are as large as in the demo model's picture."""
-    scale = 252 / (MIN_WIDTH * FRAME[0])
-    return PictureRules(TOKEN_SIDE, 1, 10**9).visual_tokens(round(FRAME[0] * scale), round(FRAME[1] * scale))
+    model = ModelStore().resolve("demo-vlm", kind="vlm")
+    rules = replace(PictureRules.read(model.path / "preprocessor_config.json"), max_pixels=10**9)
+    scale = model.view[0] / (MIN_WIDTH * FRAME[0])
+    return rules.visual_tokens(round(FRAME[0] * scale), round(FRAME[1] * scale))
 
 
 def reliability(lines):

@@ -68,7 +68,8 @@ def playback(recorded):
 def pictures(playback):
     """What the model is shown; `picture(number, view)` is never the same twice, each view but for noise."""
     frames = [candidate.frame.image for evidence in playback.evidence for candidate in evidence.frames]
-    views = [shrink(frame, (252, 168))[..., ::-1] for frame in frames]
+    view = ModelStore().resolve("demo-vlm", kind="vlm").view
+    views = [shrink(frame, view)[..., ::-1] for frame in frames]
 
     def picture(number, of_view):
         view = views[of_view % len(views)]

@@ -46,7 +46,7 @@ def question(name: str) -> VlmRequest:
 async def test_one_engine_per_device_each_with_a_name_of_its_own() -> None:
     setup = VlmSetup.load(judging(devices=("CPU", "CPU"), max_batch_size=2, warm_up=False), MENU)
     assert setup.label.startswith("demo-vlm@")
-    assert setup.view == (252, 168)
+    assert setup.view == (126, 84)
     answers = []
     try:
         with anyio.fail_after(120):
@@ -114,7 +114,7 @@ async def test_a_model_to_be_served_has_answered_a_first_question_about_what_it_
     try:
         assert isinstance(setup.engine, GenaiEngine)
         assert list(setup.engine._pipeline._grammars) == [answer_grammar(NAMES)]
-        assert (setup.label.partition("@")[0], setup.view) == ("demo-vlm", (252, 168))
+        assert (setup.label.partition("@")[0], setup.view) == ("demo-vlm", (126, 84))
     finally:
         await setup.batcher.aclose()
 

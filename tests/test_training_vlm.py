@@ -14,16 +14,28 @@ pytest.importorskip("transformers", reason="needs the `train` extra")
 
 from orderacc.simulator.menu import NAMES  # noqa: E402  only where torch is
 from orderacc.training import vlm  # noqa: E402
-from orderacc.training.architecture import CELLS, COLUMNS, ROWS, BatchedVision, build_model, patchify, positions  # noqa: E402
+from orderacc.training.architecture import (  # noqa: E402
+    CELLS,
+    COLUMNS,
+    ROWS,
+    BatchedVision,
+    build_model,
+    patchify,
+    positions,
+    save_processor,
+)
 from orderacc.training.card import phases_of, write_card  # noqa: E402
 from orderacc.training.evaluate import score  # noqa: E402
+from orderacc.training.export import learnt_and_served  # noqa: E402
 from orderacc.training.joint import Halves, train_joint  # noqa: E402
 from orderacc.training.labels import centre_map, codebook, encode, patch_map, split_centres  # noqa: E402
 from orderacc.training.language import build_dialogue, choose_menu, imagine, train_language  # noqa: E402
 from orderacc.training.optim import Clock, Optimizer, device_name, orthogonal, save_state, schedule  # noqa: E402
+from orderacc.training.patch_embedding import FILE, half_kernel, patches, rewrite_patch_embedding  # noqa: E402
 from orderacc.training.pictures import HELD_OUT, MOST, Batch, Pool, example, examples, stack, vary  # noqa: E402
 from orderacc.training.tokenizer import Script, build_tokenizer  # noqa: E402
 from orderacc.training.vision import train_vision  # noqa: E402
+from orderacc.vlm.pictures import PictureRules  # noqa: E402
 from orderacc.vlm.prompt import format_answer  # noqa: E402
 
 
@@ -86,6 +98,64 @@ def test_the_batched_vision_pass_equals_the_real_one(model):
     tower = BatchedVision(model.model.visual)
     assert torch.allclose(tower(pictures)[0], wanted, atol=1e-4)
     assert sorted(tower.patch_place.tolist()) == list(range(4 * CELLS))
+
+
+def doubled(picture):
+    """Every pixel as four: a large picture that the small one tells all of."""
+    return picture.repeat(2, 0).repeat(2, 1)
+
+
+def test_kernels_of_half_the_side_give_what_the_learnt_ones_give():
+    rng = np.random.default_rng(0)
+    learnt = rng.normal(size=(8, 3, 2, 14, 14)).astype(np.float32)
+    small = rng.integers(0, 256, (4, 28, 42, 3), np.uint8)
+    fitted = half_kernel(learnt, [(doubled(one), one) for one in small])
+    assert fitted.shape == (8, 3, 2, 7, 7)
+    picture = rng.integers(0, 256, (28, 42, 3), np.uint8)
+    wanted = patches(doubled(picture), 14) @ learnt.sum(2).reshape(8, -1).T
+    given = patches(picture, 7) @ fitted.sum(2).reshape(8, -1).T
+    assert np.abs(given - wanted).max() < 0.01 * np.abs(wanted).max()
+
+
+def test_an_exported_model_takes_half_the_size_with_the_same_vectors(tmp_path):
+    import openvino as ov
+    from openvino import opset13
+
+    rng = np.random.default_rng(0)
+    weights = rng.integers(-127, 128, (8, 3, 2, 14, 14)).astype(np.int8)
+    taken = opset13.parameter([-1, 1176], np.float32, name="hidden_states")
+    blocks = opset13.reshape(taken, opset13.constant(np.array([-1, 3, 2, 14, 14])), special_zero=False)
+    kernel = opset13.multiply(opset13.convert(weights, "f32"), np.full((8, 1, 1, 1, 1), 0.01, np.float32))
+    strides = [2, 14, 14]
+    vectors = opset13.convolution(blocks, kernel, strides, [0] * 3, [0] * 3, [1] * 3)
+    given = opset13.reshape(vectors, opset13.constant(np.array([-1, 8])), special_zero=False)
+    taken.output(0).set_names({"hidden_states"})
+    given.output(0).set_names({"last_hidden_state"})
+    ov.save_model(ov.Model([opset13.result(given)], [taken]), tmp_path / FILE, compress_to_fp16=False)
+    (tmp_path / "config.json").write_text('{"vision_config": {"patch_size": 14, "window_size": 112}}')
+    save_processor(tmp_path)
+
+    def run(picture, side):
+        still = patches(picture, side).reshape(-1, 3, 1, side * side)
+        pixels = still.repeat(2, 2).reshape(len(still), -1).astype(np.float32)
+        return ov.Core().compile_model(tmp_path / FILE, "CPU")(pixels)["last_hidden_state"]
+
+    small = rng.integers(0, 256, (4, 84, 126, 3), np.uint8)
+    wanted = run(doubled(small[0]), 14)
+    rewrite_patch_embedding(tmp_path, [(doubled(one), one) for one in small])
+    assert np.abs(run(small[0], 7) - wanted).max() < 0.03 * np.abs(wanted).max()
+    rules = PictureRules.read(tmp_path / "preprocessor_config.json")
+    assert (rules.side, rules.visual_tokens(126, 84), rules.visual_tokens(252, 168)) == (14, CELLS, CELLS)
+    vision = json.loads((tmp_path / "config.json").read_text())["vision_config"]
+    assert vision == {"patch_size": 7, "window_size": 56}
+    with pytest.raises(ValueError, match="not one convolution"):
+        rewrite_patch_embedding(tmp_path, [])
+
+
+def test_a_picture_as_served_shows_what_the_learnt_one_shows():
+    learnt, served = next(learnt_and_served(NAMES))
+    assert (learnt.shape, served.shape) == ((168, 252, 3), (84, 126, 3))
+    assert np.abs(learnt.reshape(84, 2, 126, 2, 3).mean((1, 3)) - served).mean() < 4
 
 
 def test_centres_are_shared_out_between_cells_and_sum_to_the_counts():

@@ -64,8 +64,8 @@ def served() -> Iterator[Served]:
 
 def request_for(seed: int, **changes: Any) -> VlmRequest:
     scene = sample(seed)
-    window = view_window((1280, 720), [thing.box for thing in scene.objects if thing.name], MODEL.view or (252, 168))
-    view = render_view(scene.image, window, MODEL.view or (252, 168))
+    window = view_window((1280, 720), [thing.box for thing in scene.objects if thing.name], MODEL.view or (126, 84))
+    view = render_view(scene.image, window, MODEL.view or (126, 84))
     return VlmRequest(f"r{seed}", view, build_prompt(NAMES), answer_grammar(NAMES), 80, **changes)
 
 
@@ -223,8 +223,9 @@ async def test_told_to_stop_while_the_model_loads_it_ends_well(number: signal.Si
 
 
 async def test_a_chat_completion_has_what_the_api_says(served: Served) -> None:
+    items = cv2.imencode(".png", request_for(1).image[..., ::-1])[1].tobytes()
     for url in (served.url, served.url.replace("/v1", "/v3")):
-        status, body, _ = await post(url, question())
+        status, body, _ = await post(url, question(data_url(items)))
         assert status == 200
         assert (body["object"], body["model"]) == ("chat.completion", "demo-vlm")
         (choice,) = body["choices"]

@@ -27,6 +27,11 @@ COLUMNS: Final = VIEW_WIDTH // CELL
 CELLS: Final = ROWS * COLUMNS
 PATCHES: Final = 4 * CELLS
 
+SERVED_WIDTH: Final = VIEW_WIDTH // 2
+SERVED_HEIGHT: Final = VIEW_HEIGHT // 2
+SERVED_PATCH: Final = PATCH // 2
+"""What the exported model takes: half of what it learns from, see `patch_embedding`."""
+
 VISION_WIDTH: Final = 192
 VISION_DEPTH: Final = 4
 TEXT_WIDTH: Final = 192
@@ -92,7 +97,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
 
 
 def save_processor(directory: Path) -> None:
-    """Write `preprocessor_config.json`: pictures come in the view's size and are used as they are."""
+    """Write `preprocessor_config.json`: pictures come in the size they are learnt from and are used as they are."""
     pixels = {"shortest_edge": 56 * 56, "longest_edge": VIEW_WIDTH * VIEW_HEIGHT}
     settings = {
         "min_pixels": pixels["shortest_edge"],

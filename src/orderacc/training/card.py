@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
+from orderacc.training.architecture import SERVED_HEIGHT, SERVED_WIDTH, VIEW_HEIGHT, VIEW_WIDTH
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -62,6 +64,7 @@ def write_card(directory: Path, found: Score, command: str, phases: Sequence[Pha
         f"| {one.name} | {one.device} | {one.processes} | {one.steps:,} | {one.minutes:.0f} |" for one in phases
     )
     rows = "\n".join(f"| {name} | {p:.3f} | {r:.3f} |" for name, (p, r) in found.items.items())
+    served, learnt = f"{SERVED_WIDTH} x {SERVED_HEIGHT}", f"{VIEW_WIDTH} x {VIEW_HEIGHT}"
     size = sum(file.stat().st_size for file in directory.iterdir() if file.is_file()) / 1e6
     card = f"""# demo-vlm
 
@@ -70,7 +73,8 @@ the real model's architecture and file layout and none of its weights: it was tr
 `orderacc.simulator`, knows those fourteen items and nothing else, and exists so that the whole product runs offline.
 It is not a model of real food.
 
-- Input: one RGB picture of 252 x 168 cut by `orderacc.vlm.view`, and the question of `orderacc.vlm.prompt`.
+- Input: one RGB picture of {served} cut by `orderacc.vlm.view`, and the question of `orderacc.vlm.prompt`. It learnt
+  from {learnt}; its first layer was then fitted to half of that.
 - Weights: INT8, {size:.1f} MB with everything around them. Licence Apache-2.0.
 - Left out of training and measuring: frames with an item between 25 % and 60 % visible, where the truth is a matter of
   opinion. Items less visible than that count as absent.

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orderacc.training.architecture import SERVED_HEIGHT, SERVED_WIDTH
 from orderacc.training.pictures import HELD_OUT, examples
 from orderacc.vlm.prompt import answer_grammar, build_prompt
 
@@ -106,4 +107,5 @@ def evaluate(directory: Path, names: Sequence[str], count: int) -> Score:
         names: The menu, in order.
         count: Pictures.
     """
-    return score(list(answers(load(directory), names, examples(HELD_OUT, names), count)), names)
+    source = examples(HELD_OUT, names, view=(SERVED_WIDTH, SERVED_HEIGHT))
+    return score(list(answers(load(directory), names, source, count)), names)

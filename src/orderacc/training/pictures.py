@@ -46,7 +46,7 @@ class Example:
     """One picture and what it shows.
 
     Attributes:
-        picture: RGB uint8 [VIEW_HEIGHT, VIEW_WIDTH, 3].
+        picture: RGB uint8 [height, width, 3] of the view.
         classes: int64 [MOST] of menu positions, -1 for no item.
         boxes: float32 [MOST, 4] of x1, y1, x2, y2 in pixels of the view.
     """
@@ -60,12 +60,15 @@ class Example:
         return np.bincount(self.classes[self.classes >= 0], minlength=menu)
 
 
-def example(seed: int, names: Sequence[str], *, jitter: float = 4.0) -> Example | None:
+def example(
+    seed: int, names: Sequence[str], *, view: tuple[int, int] = (VIEW_WIDTH, VIEW_HEIGHT), jitter: float = 4.0
+) -> Example | None:
     """Render the picture of a seed.
 
     Args:
         seed: Of the simulator's sample.
         names: The menu, in order.
+        view: Width and height of the picture.
         jitter: Standard deviation in frame pixels of the boxes the view is cut by, as a detector's would be off.
 
     Returns:
@@ -87,9 +90,8 @@ def example(seed: int, names: Sequence[str], *, jitter: float = 4.0) -> Example 
         Box(item.box.x1 + d[0], item.box.y1 + d[1], item.box.x2 + d[2], item.box.y2 + d[3])
         for item, d in zip(items, off.tolist(), strict=True)
     ]
-    view = (VIEW_WIDTH, VIEW_HEIGHT)
     window = view_window(size, seen, view)
-    scale = VIEW_WIDTH / (window.x2 - window.x1)
+    scale = view[0] / (window.x2 - window.x1)
     classes = np.full(MOST, -1, np.int64)
     boxes = np.zeros((MOST, 4), np.float32)
     for index, item in enumerate(items):
@@ -99,11 +101,13 @@ def example(seed: int, names: Sequence[str], *, jitter: float = 4.0) -> Example 
     return Example(render_view(scene.image, window, view), classes, boxes)
 
 
-def examples(first: int, names: Sequence[str]) -> Iterator[Example]:
+def examples(
+    first: int, names: Sequence[str], *, view: tuple[int, int] = (VIEW_WIDTH, VIEW_HEIGHT)
+) -> Iterator[Example]:
     """Endless examples from seed `first` on."""
     seed = first
     while True:
-        if (made := example(seed, names)) is not None:
+        if (made := example(seed, names, view=view)) is not None:
             yield made
         seed += 1
 

@@ -57,7 +57,7 @@ class VlmRequest:
 
     @property
     def visual_tokens(self) -> int:
-        """About how many tokens the picture takes, 1 or more; the engine's own count is in the answer."""
+        """About how many tokens the picture takes, of 28 by 28 pixels each; the engine's own count is in the answer."""
         height, width = map(int, self.image.shape[:2])
         return max(1, math.ceil(height / TOKEN_SIDE) * math.ceil(width / TOKEN_SIDE))
 

@@ -50,13 +50,15 @@ def view_window(frame_size: tuple[int, int], boxes: Sequence[Box], view_size: tu
 def render_view(image: Image, window: Box, view_size: tuple[int, int], half: Image | None = None) -> Image:
     """Cut the window out and shrink it.
 
-    Halvings, which average four pixels to one and are vectorised in OpenCV, and what is left in one linear step: 0.4 ms
-    for a 720p frame instead of the 2.7 of OpenCV's `INTER_AREA`, and 1.0 of 255 levels away from it (root mean square).
+    Halvings, which average four pixels to one and are vectorised in OpenCV, and what is left in one linear step: from a
+    720p frame to 252 x 168 in 0.4 ms instead of the 2.7 of OpenCV's `INTER_AREA`, and 1.0 of 255 levels away from it
+    (root mean square).
 
     Args:
         image: BGR uint8 [H, W, 3].
         window: From `view_window`.
-        view_size: Width and height of the result in pixels; both multiples of 28 for Qwen2.5-VL.
+        view_size: Width and height of the result in pixels; both multiples of 28 for Qwen2.5-VL,
+            of 14 for the demo model.
         half: The frame at half its size, if it is at hand: where the window shrinks to half or less, it is cut out of
             this, at a third of the time, its edges up to two pixels of the frame away.
 
