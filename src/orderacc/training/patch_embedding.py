@@ -7,7 +7,7 @@ as a product with the same 8-bit weights (measured on one core with AVX-512 VNNI
 The model learns from pictures of `architecture.VIEW_WIDTH` and needs half of that to be served: kernels of half the
 side, fitted to give on the small picture what the learnt ones give on the large one (least squares; Beyer et al.,
 FlexiViT, 2023, resize kernels in the same spirit from the resampling alone), keep its answers as good: of 1000 held-out
-pictures 996 exactly right instead of 994. Every patch stays where it was, so no other weight changes. The runtime's own
+pictures 996 exactly right instead of 995. Every patch stays where it was, so no other weight changes. The runtime's own
 resizing, which goes by the pixel, takes a quarter, and a whole question about a third less.
 """
 
