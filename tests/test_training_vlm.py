@@ -31,7 +31,7 @@ from orderacc.training.joint import Halves, train_joint  # noqa: E402
 from orderacc.training.labels import centre_map, codebook, encode, patch_map, split_centres  # noqa: E402
 from orderacc.training.language import build_dialogue, choose_menu, imagine, train_language  # noqa: E402
 from orderacc.training.optim import Clock, Optimizer, device_name, orthogonal, save_state, schedule  # noqa: E402
-from orderacc.training.patch_embedding import FILE, half_kernel, patches, rewrite_patch_embedding  # noqa: E402
+from orderacc.training.patch_embedding import FILE, half_kernel, rewrite_patch_embedding  # noqa: E402
 from orderacc.training.pictures import HELD_OUT, MOST, Batch, Pool, example, examples, stack, vary  # noqa: E402
 from orderacc.training.tokenizer import Script, build_tokenizer  # noqa: E402
 from orderacc.training.vision import train_vision  # noqa: E402
@@ -105,6 +105,10 @@ def doubled(picture):
     return picture.repeat(2, 0).repeat(2, 1)
 
 
+def patches_of(picture, side):
+    return patchify(torch.from_numpy(picture[None]), side)[0].numpy()
+
+
 def test_kernels_of_half_the_side_give_what_the_learnt_ones_give():
     rng = np.random.default_rng(0)
     learnt = rng.normal(size=(8, 3, 2, 14, 14)).astype(np.float32)
@@ -112,8 +116,8 @@ def test_kernels_of_half_the_side_give_what_the_learnt_ones_give():
     fitted = half_kernel(learnt, [(doubled(one), one) for one in small])
     assert fitted.shape == (8, 3, 2, 7, 7)
     picture = rng.integers(0, 256, (28, 42, 3), np.uint8)
-    wanted = patches(doubled(picture), 14) @ learnt.sum(2).reshape(8, -1).T
-    given = patches(picture, 7) @ fitted.sum(2).reshape(8, -1).T
+    wanted = patches_of(doubled(picture), 14) @ learnt.sum(2).reshape(8, -1).T
+    given = patches_of(picture, 7) @ fitted.sum(2).reshape(8, -1).T
     assert np.abs(given - wanted).max() < 0.01 * np.abs(wanted).max()
 
 
@@ -136,7 +140,7 @@ def test_an_exported_model_takes_half_the_size_with_the_same_vectors(tmp_path):
     save_processor(tmp_path)
 
     def run(picture, side):
-        still = patches(picture, side).reshape(-1, 3, 1, side * side)
+        still = patches_of(picture, side).reshape(-1, 3, 1, side * side)
         pixels = still.repeat(2, 2).reshape(len(still), -1).astype(np.float32)
         return ov.Core().compile_model(tmp_path / FILE, "CPU")(pixels)["last_hidden_state"]
 

@@ -120,20 +120,22 @@ def save_processor(directory: Path) -> None:
     (directory / "preprocessor_config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 
-def patchify(pictures: Tensor) -> Tensor:
+def patchify(pictures: Tensor, side: int = PATCH) -> Tensor:
     """Cut pictures into normalised patches in Qwen's order: 2x2 blocks row by row.
 
     Args:
-        pictures: uint8 or float 0..255 [B, VIEW_HEIGHT, VIEW_WIDTH, 3], RGB.
+        pictures: uint8 or float 0..255 [B, height, width, 3], RGB; both in whole blocks.
+        side: Of a patch, pixels.
 
     Returns:
-        float32 [B, PATCHES, 3 * 14 * 14].
+        float32 [B, patches, 3 * side * side].
     """
     mean = torch.tensor(MEAN, device=pictures.device) * 255
     std = torch.tensor(STD, device=pictures.device) * 255
     scaled = (pictures.float() - mean) / std
-    blocks = scaled.view(len(pictures), ROWS, 2, PATCH, COLUMNS, 2, PATCH, 3).permute(0, 1, 4, 2, 5, 7, 3, 6)
-    return blocks.reshape(len(pictures), PATCHES, 3 * PATCH * PATCH)
+    rows, columns = (length // (2 * side) for length in pictures.shape[1:3])
+    blocks = scaled.view(len(pictures), rows, 2, side, columns, 2, side, 3).permute(0, 1, 4, 2, 5, 7, 3, 6)
+    return blocks.reshape(len(pictures), 4 * rows * columns, 3 * side * side)
 
 
 class BatchedVision(nn.Module):  # type: ignore[misc]  # torch is not followed

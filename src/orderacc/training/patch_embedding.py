@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import openvino as ov
+import torch
 from openvino import opset13
 
-from orderacc.training.architecture import MEAN, PATCH, SERVED_HEIGHT, SERVED_PATCH, SERVED_WIDTH, STD
+from orderacc.training.architecture import PATCH, SERVED_HEIGHT, SERVED_PATCH, SERVED_WIDTH, patchify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,19 +82,12 @@ def half_kernel(learnt: NDArray[np.float32], pairs: Iterable[tuple[Image, Image]
     still = still.reshape(channels, -1)
     square, product = np.zeros((naive.shape[1], naive.shape[1])), np.zeros(naive.T.shape)
     for large, small in pairs:
-        pixels = patches(small, half)
+        pixels = patchify(torch.from_numpy(small[None]), half)[0].double().numpy()
         square += pixels.T @ pixels
-        product += pixels.T @ (patches(large, PATCH) @ still.T)
+        product += pixels.T @ (patchify(torch.from_numpy(large[None]))[0].double().numpy() @ still.T)
     share = NAIVE_SHARE * np.trace(square) / len(square)
     fitted = np.linalg.solve(square + share * np.eye(len(square)), product + share * naive.T).T
     return np.repeat(fitted.reshape(channels, 3, 1, half, half) / 2, 2, axis=2).astype(np.float32)
-
-
-def patches(picture: Image, side: int) -> NDArray[np.float64]:
-    """A picture as the model is given it, at one moment: float64 [patches, 3 * side * side]."""
-    scaled = (picture / 255.0 - MEAN) / STD
-    rows, columns = picture.shape[0] // side, picture.shape[1] // side
-    return scaled.reshape(rows, side, columns, side, 3).transpose(0, 2, 4, 1, 3).reshape(rows * columns, -1)
 
 
 def patch_product(kernel: NDArray[np.float32], taken: set[str], given: set[str]) -> ov.Model:
